@@ -1,0 +1,15 @@
+//! The workflow engine of reflow.
+//!
+//! A [task host](host) describes a [workflow]; the description is checked and becomes a graph. The
+//! [planner](engine) reads a snapshot of the [journal] and says what to do next; a
+//! [`Scheduler`](scheduler::Scheduler) carries it out; the [worker] runs the bodies on the compute
+//! nodes and writes their results. Data flows in one direction: the graph knows nothing of
+//! schedulers, the scheduler nothing of graphs, the planner does no I/O, and a worker writes only its
+//! own results.
+//!
+//! This crate never prints, exits, reads the environment or the home directory, installs signal
+//! handlers or starts a runtime.
+
+pub mod id;
+pub mod scheduler;
+pub mod workflow;
