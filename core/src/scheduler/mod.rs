@@ -6,6 +6,7 @@
 
 mod capabilities;
 mod error;
+mod registry;
 mod request;
 mod resources;
 mod status;
@@ -18,6 +19,7 @@ use crate::id::{JobId, Tag};
 
 pub use capabilities::{Capabilities, FailedParent};
 pub use error::{SchedulerError, SchedulerErrorKind, SubmitError};
+pub use registry::{ConnectOptions, Registry};
 pub use request::{
     ArrayRequest, Command, Dependency, DependencyKind, JobRequest, OutputPaths, Rendered,
 };
