@@ -10,6 +10,7 @@
 //! This crate never prints, exits, reads the environment or the home directory, installs signal
 //! handlers or starts a runtime.
 
+pub mod command;
 pub mod engine;
 pub mod id;
 pub mod scheduler;

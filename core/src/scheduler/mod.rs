@@ -9,6 +9,7 @@ mod error;
 mod registry;
 mod request;
 mod resources;
+pub mod script;
 mod status;
 
 use std::fmt;
