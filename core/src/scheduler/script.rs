@@ -74,8 +74,8 @@ pub fn body(
     }
     let directory = command.directory.to_str().ok_or_else(|| {
         invalid(format!(
-            "the working directory {:?} is not UTF-8",
-            command.directory
+            "the working directory `{}` is not UTF-8",
+            command.directory.display()
         ))
     })?;
     script.push_str("cd -- ");
