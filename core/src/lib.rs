@@ -11,7 +11,10 @@
 //! handlers or starts a runtime.
 
 pub mod command;
+pub mod elements;
 pub mod engine;
 pub mod id;
+pub mod rundir;
 pub mod scheduler;
+pub mod segment;
 pub mod workflow;

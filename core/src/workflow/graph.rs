@@ -48,7 +48,8 @@ pub struct Input {
 }
 
 /// How the value of a parameter is made of the items of its sources.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// The whole result of one single task, to every element.
     Direct,
@@ -68,7 +69,8 @@ pub struct Source {
 }
 
 /// How the results of an upstream task become items.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Items {
     /// A single task: its result is one item.
     One,

@@ -1,0 +1,237 @@
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fs_err as fs;
+
+use super::{RunRecord, ValueStore};
+use crate::id::Tag;
+
+/// A run directory that was opened.
+#[derive(Debug, Clone)]
+pub struct RunDir {
+    path: PathBuf,
+    record: Arc<RunRecord>,
+}
+
+/// A run directory that could not be opened or made.
+#[derive(Debug, thiserror::Error)]
+pub enum RunDirError {
+    /// There is no run in it.
+    #[error("`{0}` holds no run: there is no `.reflow/run.json` in it")]
+    NoRun(PathBuf),
+    /// There already is a run in it.
+    #[error(
+        "`{0}` already holds a run; choose another directory, or remove its `.reflow` directory"
+    )]
+    Occupied(PathBuf),
+    /// It cannot be used for a run.
+    #[error("`{path}` cannot be used as a run directory: {reason}")]
+    Unusable {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// Its record cannot be understood.
+    #[error("the record of the run in `{path}` cannot be read: {reason}")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// Reading or writing failed.
+    #[error("the run directory cannot be used")]
+    Io(#[from] io::Error),
+}
+
+impl RunDir {
+    /// Opens the run in `path`.
+    pub fn open(path: &Path) -> Result<Self, RunDirError> {
+        let file = path.join(".reflow/run.json");
+        let text = match fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Err(RunDirError::NoRun(path.to_owned()));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let record: RunRecord =
+            serde_json::from_str(&text).map_err(|error| RunDirError::Record {
+                path: file,
+                reason: error.to_string(),
+            })?;
+        Ok(Self {
+            path: fs::canonicalize(path)?,
+            record: Arc::new(record),
+        })
+    }
+
+    /// Makes the directories of a new run in `path` and returns the path made absolute.
+    ///
+    /// The run exists once [`RunDir::found`] has published its record.
+    pub fn prepare(path: &Path) -> Result<PathBuf, RunDirError> {
+        fs::create_dir_all(path)?;
+        let path = fs::canonicalize(path)?;
+        if path.to_str().is_none() {
+            return Err(RunDirError::Unusable {
+                path,
+                reason: "its path is not UTF-8".to_owned(),
+            });
+        }
+        let inside = path.join(".reflow");
+        match fs::create_dir(&inside) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(RunDirError::Occupied(path));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        for name in [
+            "pinned",
+            "journal",
+            "wake",
+            "cancel",
+            "submissions",
+            "results",
+            "packs",
+            "values",
+            "logs",
+            "checkpoint",
+            "scratch",
+        ] {
+            fs::create_dir(inside.join(name))?;
+        }
+        Ok(path)
+    }
+
+    /// Publishes the record of a prepared directory: from now on the run exists.
+    pub fn found(path: PathBuf, record: RunRecord) -> Result<Self, RunDirError> {
+        let bytes = serde_json::to_vec(&record).map_err(io::Error::from)?;
+        let file = path.join(".reflow/run.json");
+        publish(&file, &bytes)?;
+        Ok(Self {
+            path,
+            record: Arc::new(record),
+        })
+    }
+
+    /// Returns the directory, absolute.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns what was written when the run was submitted.
+    pub fn record(&self) -> &RunRecord {
+        &self.record
+    }
+
+    /// Returns a path under `.reflow`.
+    pub fn inside(&self, name: &str) -> PathBuf {
+        self.path.join(".reflow").join(name)
+    }
+
+    /// Returns the store of values that are too long for a result.
+    pub fn values(&self) -> ValueStore {
+        ValueStore::new(self.inside("values"))
+    }
+
+    /// Returns the file that says what the jobs of a submission run.
+    pub fn submission(&self, tag: &Tag) -> PathBuf {
+        self.inside("submissions").join(tag.as_str())
+    }
+
+    /// Returns the directory that the workers of a submission write results into.
+    pub fn spool(&self, tag: &Tag) -> PathBuf {
+        self.inside("results").join(tag.as_str())
+    }
+
+    /// Returns the file that names the job which runs a submission.
+    pub fn owner(&self, tag: &Tag) -> PathBuf {
+        self.inside("results").join(format!("{tag}.owner"))
+    }
+
+    /// Returns the file that says that a submission is over.
+    pub fn closed(&self, tag: &Tag) -> PathBuf {
+        self.inside("results").join(format!("{tag}.closed"))
+    }
+
+    /// Returns a pack of results of a submission.
+    pub fn pack(&self, tag: &Tag, number: u32) -> PathBuf {
+        self.inside("packs").join(format!("{tag}.{number}"))
+    }
+
+    /// Returns the directory of the output of a submission.
+    pub fn logs(&self, tag: &Tag) -> PathBuf {
+        self.inside("logs").join(tag.as_str())
+    }
+
+    /// Returns whether the cancellation of the run was asked for.
+    pub fn is_cancelled(&self) -> io::Result<bool> {
+        Ok(fs::read_dir(self.inside("cancel"))?
+            .next()
+            .transpose()?
+            .is_some())
+    }
+}
+
+fn temporary_name(path: &Path) -> io::Result<PathBuf> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    Ok(path.with_file_name(format!(
+        ".{name}.{}",
+        data_encoding::HEXLOWER.encode(&random)
+    )))
+}
+
+fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    let temporary = temporary_name(path)?;
+    let written = (|| {
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_data()
+    })();
+    match written {
+        Ok(()) => Ok(temporary),
+        Err(error) => {
+            // What is left of a failed write only takes space that may be short.
+            let _ = fs::remove_file(&temporary);
+            Err(error)
+        }
+    }
+}
+
+/// Writes a file that is there whole or not at all: synced under another name, then renamed.
+pub fn publish(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = write_temporary(path, bytes)?;
+    fs::rename(&temporary, path)
+}
+
+/// Writes a file that is there whole or not at all, unless one of that name exists; says whether it did.
+///
+/// Made by a hard link to a synced file: exclusive on NFS too, where `O_EXCL` alone could show a file
+/// before its content.
+pub fn create_exclusive(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let temporary = write_temporary(path, bytes)?;
+    let linked = fs::hard_link(&temporary, path);
+    fs::remove_file(&temporary)?;
+    match linked {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,18 @@
+//! The run directory: where everything of a run is, and how it is written.
+//!
+//! One rule: append to your own file, publish by rename or exclusive create, never change anything in
+//! place. No database and no locks, since shared file systems break both.
+
+mod layout;
+mod record;
+mod submission;
+mod value;
+
+pub use layout::{RunDir, RunDirError, create_exclusive, publish};
+pub use record::{BackendRecord, DispatchMode, JobEnvironment, RUN_SCHEMA, RunRecord};
+pub(crate) use submission::same_job;
+pub use submission::{
+    InputPlan, SourcePlan, SubmissionElements, SubmissionFile, SubmissionHeader, UpstreamPart,
+    UpstreamPlan,
+};
+pub use value::{INLINE_LIMIT, ValueRef, ValueStore};

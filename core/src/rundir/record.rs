@@ -1,0 +1,85 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::id::{RunId, TaskName};
+use crate::scheduler::{Capabilities, Resources};
+use crate::workflow::Description;
+
+/// The version of `run.json`.
+pub const RUN_SCHEMA: u32 = 1;
+
+/// What a run is: written once, when it is submitted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// [`RUN_SCHEMA`].
+    pub schema: u32,
+    /// The id of the run.
+    pub run_id: RunId,
+    /// When it was submitted, RFC 3339.
+    pub created: String,
+    /// The version of reflow that made it.
+    pub version: String,
+    /// The workflow.
+    pub description: Description,
+    /// The values of plain parameters, by task.
+    pub parameters: BTreeMap<TaskName, Map<String, Value>>,
+    /// The backend and its settings.
+    pub backend: BackendRecord,
+    /// What the batch system could do when the run was submitted.
+    pub capabilities: Capabilities,
+    /// How reflow's own program is started on a node: an argv prefix.
+    pub launcher: Vec<String>,
+    /// Who plans again when something is known that was not known before.
+    pub dispatch: DispatchMode,
+    /// How long a file written on one node may take to be seen on another, in milliseconds.
+    pub latency_ms: u64,
+}
+
+/// The backend of a run and its settings, as resolved when it was submitted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackendRecord {
+    /// The name it is registered under.
+    pub name: String,
+    /// Its own settings.
+    pub settings: Map<String, Value>,
+    /// Logical partition to native one.
+    pub partitions: BTreeMap<String, String>,
+    /// Native flags added to every request.
+    pub extra: Vec<String>,
+    /// Directory of the batch system's programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bin_dir: Option<PathBuf>,
+    /// Shell lines run first in every job.
+    pub setup: Vec<String>,
+    /// Resources of dispatch jobs.
+    pub dispatch: Resources,
+    /// Native flags of dispatch jobs.
+    pub dispatch_extra: Vec<String>,
+}
+
+/// Who plans again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DispatchMode {
+    /// Short dispatch jobs.
+    #[default]
+    Job,
+    /// Dispatch jobs, and before them the worker that fixed a width.
+    Worker,
+    /// `wait`, `run` or `drive` on a login node, where nodes may not submit.
+    Login,
+}
+
+/// The environment that bodies get, saved in a private file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobEnvironment {
+    /// The variables.
+    pub variables: BTreeMap<String, String>,
+    /// The submitter's umask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub umask: Option<u32>,
+}
