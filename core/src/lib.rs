@@ -11,10 +11,12 @@
 //! handlers or starts a runtime.
 
 pub mod command;
+pub mod config;
 pub mod elements;
 pub mod engine;
 pub mod id;
 pub mod rundir;
 pub mod scheduler;
 pub mod segment;
+pub mod store;
 pub mod workflow;
