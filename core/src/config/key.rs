@@ -95,17 +95,18 @@ impl Key {
         };
         let parts: Vec<&str> = path.iter().map(String::as_str).collect();
         match parts[..] {
-            ["backend"]
-            | ["backend", _]
-            | ["backend", _, "partitions"]
-            | ["backend", _, "dispatch"] => Ok(Self::Table),
+            ["backend"] | ["backend", _] | ["backend", _, "partitions" | "dispatch"] => {
+                Ok(Self::Table)
+            }
             ["default_backend"] => Ok(Self::BackendName),
             ["dispatch"] => Ok(Self::Dispatch),
             ["env"] => Ok(Self::Environment),
             ["launcher"] => Ok(Self::Words),
             ["store"] | ["backend", _, "bin_dir"] => Ok(Self::Path),
             ["backend", _, "partitions", _] => Ok(Self::Text),
-            ["backend", _, "extra"] | ["backend", _, "dispatch", "extra"] => Ok(Self::Flags),
+            ["backend", _, "extra" | "setup"] | ["backend", _, "dispatch", "extra"] => {
+                Ok(Self::Flags)
+            }
             ["backend", _, "dispatch", field] if DISPATCH_KEYS.contains(&field) => {
                 Ok(Self::Resource)
             }

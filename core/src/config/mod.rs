@@ -14,4 +14,4 @@ pub use error::ConfigError;
 pub use file::FileKind;
 pub use key::{DISPATCH_KEYS, TOP_LEVEL_KEYS};
 pub use layer::{FileLayer, Layer, Origin, Setting};
-pub use resolve::{BackendSettings, Dispatch, EnvironmentPolicy, Resolved};
+pub use resolve::{BackendSettings, EnvironmentPolicy, Resolved};

@@ -5,19 +5,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::layer::{Layer, Origin, Setting};
+use crate::rundir::DispatchMode;
 use crate::scheduler::Resources;
-
-/// Who plans a run again while it runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dispatch {
-    /// Dispatch jobs.
-    Job,
-    /// Dispatch jobs, and the worker that found out what a dispatch waits for.
-    Worker,
-    /// Whoever waits for the run on a login node.
-    Login,
-}
 
 /// Which of the submitter's variables a job has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +30,8 @@ pub struct BackendSettings {
     pub dispatch_extra: Vec<String>,
     /// Native flags added to every job.
     pub extra: Vec<String>,
+    /// Shell lines run first in every job.
+    pub setup: Vec<String>,
     /// Directory of the batch system's programs.
     pub bin_dir: Option<PathBuf>,
     /// What the backend alone understands.
@@ -92,8 +83,8 @@ impl Resolved {
     }
 
     /// Returns who plans a run again while it runs.
-    pub fn dispatch(&self) -> Dispatch {
-        self.read(&["dispatch"]).unwrap_or(Dispatch::Job)
+    pub fn dispatch(&self) -> DispatchMode {
+        self.read(&["dispatch"]).unwrap_or_default()
     }
 
     /// Returns which of the submitter's variables a job has.
@@ -139,6 +130,7 @@ impl Resolved {
                     dispatch.insert((*field).to_owned(), value);
                 }
                 ["extra"] => backend.extra = typed(value).unwrap_or_default(),
+                ["setup"] => backend.setup = typed(value).unwrap_or_default(),
                 ["bin_dir"] => backend.bin_dir = typed(value),
                 [own] => {
                     backend.settings.insert((*own).to_owned(), value);
@@ -171,6 +163,7 @@ mod tests {
 
     use super::*;
     use crate::config::{FileKind, FileLayer};
+    use crate::scheduler::Walltime;
 
     fn layer(kind: FileLayer, text: &str) -> Layer {
         Layer::parse(
@@ -204,7 +197,7 @@ mod tests {
         let slurm = resolved.backend("slurm");
         assert_eq!(slurm.partitions["gpu"], "h100");
         assert_eq!(slurm.partitions["cpu"], "main");
-        assert_eq!(slurm.dispatch.time.map(|time| time.seconds()), Some(300));
+        assert_eq!(slurm.dispatch.time.map(Walltime::seconds), Some(300));
         assert_eq!(slurm.dispatch.partition.as_deref(), Some("tiny"));
         assert_eq!(slurm.extra, ["-A", "x"]);
         assert_eq!(slurm.settings["timeout"], 3);
@@ -245,7 +238,7 @@ mod tests {
             resolved.launcher().as_deref(),
             Some(&["apptainer", "exec", "my image.sif", "reflow"].map(str::to_owned)[..])
         );
-        assert_eq!(resolved.dispatch(), Dispatch::Job);
+        assert_eq!(resolved.dispatch(), DispatchMode::Job);
         assert_eq!(resolved.store(), None);
     }
 }

@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(catalogue.find("wordcount-").expect("found").len(), 2);
         assert_eq!(
             catalogue.find("wordcount-a").expect("found"),
-            [old.run_id.clone()]
+            std::slice::from_ref(&old.run_id)
         );
         assert_eq!(catalogue.get(&old.run_id).expect("read"), Some(old));
     }
