@@ -1,5 +1,7 @@
-use super::{Description, ParameterKind, TaskDescription};
-use crate::id::ParameterName;
+use std::collections::HashMap;
+
+use super::{Description, Parameters, TaskDescription};
+use crate::id::{ParameterName, TaskName};
 
 /// The position of a task in its workflow, in the order of definition.
 #[derive(
@@ -17,12 +19,14 @@ impl TaskIndex {
 
 /// A checked workflow: every wire has a mode, no cycles, no clashes.
 ///
-/// Made by [`Graph::check`](Graph) only, so that holding one means that all checks have passed.
+/// Made by [`Graph::check`] only, so that holding one means that all checks have passed.
 #[derive(Debug, Clone)]
 pub struct Graph {
     pub(super) description: Description,
     pub(super) tasks: Vec<Task>,
     pub(super) order: Vec<TaskIndex>,
+    pub(super) names: HashMap<TaskName, TaskIndex>,
+    pub(super) parameters: Parameters,
 }
 
 /// One task with its wires.
@@ -104,6 +108,28 @@ pub enum Mode {
     Concatenate,
 }
 
+impl Input {
+    /// Returns the mode of each source, for people.
+    pub fn modes(&self, consumer_is_array: bool) -> Vec<Mode> {
+        self.sources
+            .iter()
+            .map(|source| match (self.delivery, source.items) {
+                (Delivery::Direct, _) if !consumer_is_array => Mode::Direct,
+                (Delivery::Direct, _) => Mode::Broadcast,
+                (Delivery::Collect, _) if consumer_is_array => Mode::Broadcast,
+                (Delivery::Collect, Items::Elements) => Mode::Gather,
+                (Delivery::Collect, Items::Flatten) => Mode::GatherFlattened,
+                (Delivery::Collect, Items::One | Items::List) | (Delivery::Spread, Items::One) => {
+                    Mode::Concatenate
+                }
+                (Delivery::Spread, Items::List) => Mode::FanOut,
+                (Delivery::Spread, Items::Elements) => Mode::Chain,
+                (Delivery::Spread, Items::Flatten) => Mode::Flatten,
+            })
+            .collect()
+    }
+}
+
 impl Graph {
     /// Returns the description that was checked.
     pub fn description(&self) -> &Description {
@@ -137,12 +163,12 @@ impl Graph {
 
     /// Returns the task of that name.
     pub fn find(&self, name: &str) -> Option<TaskIndex> {
-        let position = self
-            .description
-            .tasks
-            .iter()
-            .position(|task| task.name.as_str() == name)?;
-        Some(TaskIndex(u32::try_from(position).ok()?))
+        self.names.get(name).copied()
+    }
+
+    /// Returns the parameters that the caller gives, as flags.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
     }
 
     /// Returns whether the task has one element per item of its inputs.
@@ -150,6 +176,3 @@ impl Graph {
         self.declared(index).array
     }
 }
-
-#[allow(unused)]
-fn unused(_: ParameterKind) {}

@@ -1,7 +1,8 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+use super::type_parser::ParseTypeError;
 
 /// The type of a parameter or a result.
 ///
@@ -14,17 +15,17 @@ pub enum Type {
     None,
     /// Text.
     Str,
-    /// A whole number of 64 bits.
+    /// A whole number of 64 bits, signed or not. `1.0` is none.
     Int,
-    /// A number.
+    /// A number; whole ones too.
     Float,
     /// True or false.
     Bool,
-    /// A path as such.
+    /// A path as such: text that is not empty.
     Path,
-    /// A path whose content counts.
+    /// A path whose content counts: text that is not empty.
     File,
-    /// A date and time, as RFC 3339 text.
+    /// A date and time, as RFC 3339 text with its offset.
     Datetime,
     /// Any JSON value.
     Json,
@@ -40,38 +41,148 @@ pub enum Type {
     Coded(Box<Type>, String),
 }
 
-/// A value that does not fit its type.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected {expected}, got {got}{}", if .at.is_empty() { String::new() } else { format!(" at {at}") })]
-pub struct Mismatch {
-    /// The type that was expected at that place.
-    pub expected: String,
-    /// The value, shortened.
-    pub got: String,
-    /// Where in the value: `[3].name`; empty for the value itself.
-    pub at: String,
+impl Type {
+    /// Returns whether a value of this type can be given where `target` is taken.
+    ///
+    /// T to T, int to float, `file` to `path` and back, T to `optional[T]`, anything to `json`; list
+    /// and optional element by element; nothing else.
+    pub fn assignable_to(&self, target: &Self) -> bool {
+        match (self, target) {
+            (_, Self::Json)
+            | (Self::Int, Self::Float)
+            | (Self::File, Self::Path)
+            | (Self::Path, Self::File) => true,
+            (Self::List(from), Self::List(to)) | (Self::Optional(from), Self::Optional(to)) => {
+                self == target || from.assignable_to(to)
+            }
+            (from, Self::Optional(to)) => from.assignable_to(to),
+            (from, to) => from == to,
+        }
+    }
+
+    /// Returns the type of the entries of a list.
+    pub fn entry(&self) -> Option<&Self> {
+        match self {
+            Self::List(entry) => Some(entry),
+            _ => None,
+        }
+    }
+
+    /// Returns the type without `optional` and without a host's own encoding around it.
+    pub fn plain(&self) -> &Self {
+        match self {
+            Self::Optional(inner) | Self::Coded(inner, _) => inner.plain(),
+            other => other,
+        }
+    }
+
+    /// Returns whether null fits.
+    pub fn takes_null(&self) -> bool {
+        match self {
+            Self::None | Self::Json | Self::Optional(_) => true,
+            Self::Coded(base, _) => base.takes_null(),
+            _ => false,
+        }
+    }
+
+    /// Returns whether values hold paths.
+    pub fn has_paths(&self) -> bool {
+        match self {
+            Self::Path | Self::File => true,
+            Self::List(inner) | Self::Optional(inner) | Self::Coded(inner, _) => inner.has_paths(),
+            _ => false,
+        }
+    }
 }
 
-impl Type {
-    /// Checks that `value` fits the type.
-    pub fn check(&self, value: &Value) -> Result<(), Mismatch> {
-        let _ = value;
-        Ok(())
-    }
-}
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        let name = match self {
+            Self::None => "none",
+            Self::Str => "str",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Bool => "bool",
+            Self::Path => "path",
+            Self::File => "file",
+            Self::Datetime => "datetime",
+            Self::Json => "json",
+            Self::Dict => "dict",
+            Self::List(entry) => return write!(f, "list[{entry}]"),
+            Self::Optional(inner) => return write!(f, "optional[{inner}]"),
+            Self::Literal(choices) => {
+                f.write_str("literal[")?;
+                for (position, choice) in choices.iter().enumerate() {
+                    let comma = if position > 0 { ", " } else { "" };
+                    write!(f, "{comma}{}", serde_json::Value::from(choice.as_str()))?;
+                }
+                return f.write_str("]");
+            }
+            Self::Coded(base, codec) => return write!(f, "{base}@{codec}"),
+        };
+        f.write_str(name)
     }
 }
+
 impl From<Type> for String {
     fn from(ty: Type) -> String {
         ty.to_string()
     }
 }
+
 impl TryFrom<String> for Type {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        Err(text)
+    type Error = ParseTypeError;
+    fn try_from(text: String) -> Result<Self, ParseTypeError> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Type;
+
+    fn ty(text: &str) -> Type {
+        text.parse().expect("a type")
+    }
+
+    #[test]
+    fn assignable_is_what_the_table_says_and_nothing_else() {
+        for (from, to) in [
+            ("int", "int"),
+            ("int", "float"),
+            ("file", "path"),
+            ("path", "file"),
+            ("int", "optional[int]"),
+            ("int", "optional[float]"),
+            ("list[int]", "list[float]"),
+            ("optional[int]", "optional[float]"),
+            ("list[file]", "optional[list[path]]"),
+            ("list[int]", "list[optional[int]]"),
+            ("dict", "json"),
+            ("none", "json"),
+            ("int@pickle", "int@pickle"),
+            ("optional[int]", "optional[optional[int]]"),
+        ] {
+            assert!(ty(from).assignable_to(&ty(to)), "{from} to {to}");
+        }
+        for (from, to) in [
+            ("float", "int"),
+            ("str", "path"),
+            ("path", "str"),
+            ("optional[int]", "int"),
+            ("json", "dict"),
+            ("json", "int"),
+            ("list[float]", "list[int]"),
+            ("int", "list[int]"),
+            ("bool", "int"),
+            ("none", "optional[int]"),
+            ("literal[\"a\"]", "str"),
+            ("literal[\"a\"]", "literal[\"a\", \"b\"]"),
+            ("int@a", "int"),
+            ("int", "int@a"),
+            ("int@a", "int@b"),
+        ] {
+            assert!(!ty(from).assignable_to(&ty(to)), "{from} to {to}");
+        }
     }
 }
