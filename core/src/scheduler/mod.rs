@@ -5,6 +5,7 @@
 //! the [`Scheduler`] contract; every case of the conformance suite names the clause that it proves.
 
 mod capabilities;
+pub mod check;
 mod error;
 mod registry;
 mod request;

@@ -105,7 +105,8 @@ pub fn body(
     Ok(script)
 }
 
-fn check(command: &Command) -> Result<(), SchedulerError> {
+/// Refuses a command that no script can say.
+pub(crate) fn check(command: &Command) -> Result<(), SchedulerError> {
     if command.argv.first().is_none_or(String::is_empty) {
         return Err(invalid("the command is empty".to_owned()));
     }
