@@ -4,6 +4,12 @@
 //! sent; from then on each dispatch job calls `dispatch`, which plans again from the journal. `plan` is
 //! pure: a snapshot in, actions out.
 
+mod clock;
+mod plan;
 mod report;
+mod state;
 
+pub use clock::Clock;
+pub use plan::{Action, Lookup, NothingRemembered, Snapshot, plan};
 pub use report::{Counts, ElementReport, ElementState, RunState, RunStatus, TaskStatus};
+pub use state::{Element, Phase, State, Submission, TaskState, Verdict, Width};

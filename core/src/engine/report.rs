@@ -53,9 +53,13 @@ macro_rules! element_states {
         pub struct Counts { $($(#[$doc])* pub $field: u32),* }
 
         impl Counts {
+            fn slot(&mut self, state: ElementState) -> &mut u32 {
+                match state { $(ElementState::$variant => &mut self.$field),* }
+            }
+
             /// Adds `number` elements in `state`.
             pub fn add(&mut self, state: ElementState, number: u32) {
-                match state { $(ElementState::$variant => self.$field += number),* }
+                *self.slot(state) += number;
             }
 
             /// Returns the number in `state`.
@@ -100,6 +104,12 @@ impl ElementState {
 }
 
 impl Counts {
+    /// Moves one element from one state to another.
+    pub(crate) fn move_one(&mut self, from: ElementState, to: ElementState) {
+        *self.slot(from) -= 1;
+        *self.slot(to) += 1;
+    }
+
     /// Returns the number of all elements.
     pub fn total(&self) -> u32 {
         ElementState::ALL.iter().map(|state| self.get(*state)).sum()

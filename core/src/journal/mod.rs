@@ -1,0 +1,16 @@
+//! The truth of a run: a sequence of records, one file a term.
+//!
+//! Creating `journal/<n+1>` exclusively is taking the lease; its first record says at which length the
+//! files before it were cut. Bytes beyond do not count, so a holder that freezes and wakes up later
+//! cannot do harm: it looks for a newer term before every request to the batch system, and every
+//! request that it may have made before it froze is announced within the length that counts.
+
+mod holder;
+mod lease;
+mod reader;
+mod record;
+
+pub use holder::{Holder, Liveness, SystemLiveness};
+pub use lease::{Lease, LeaseError, Taken, take};
+pub use reader::{Journal, read_journal};
+pub use record::{Edge, Entry, NotSent, Record, SubmissionKind, SubmissionRecord};

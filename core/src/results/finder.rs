@@ -1,0 +1,128 @@
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+
+use fs_err as fs;
+
+use super::{ResultRecord, Spool, SpoolFrame, WorkerRecord, read_spool, read_spool_after};
+use crate::id::Tag;
+use crate::rundir::RunDir;
+use crate::segment::Pack;
+
+/// Looks results up by submission and element: in the spool, in the packs, and in the spool again,
+/// since dispatch may be moving them just then.
+///
+/// Keeps packs open and remembers how far it has read, so that a worker that serves many indices reads
+/// everything once.
+#[derive(Debug)]
+pub struct ResultFinder {
+    dir: RunDir,
+    submissions: HashMap<Tag, Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    packs: Vec<Pack>,
+    serving: HashMap<PathBuf, (u64, Option<WorkerRecord>)>,
+    found: HashMap<u32, ResultRecord>,
+}
+
+impl ResultFinder {
+    /// Returns a finder for a run.
+    pub fn new(dir: RunDir) -> Self {
+        Self {
+            dir,
+            submissions: HashMap::new(),
+        }
+    }
+
+    /// Returns the result of `element` in submission `tag`, whose array index is `index`, or none while
+    /// there is none.
+    pub fn find(
+        &mut self,
+        tag: &Tag,
+        index: u32,
+        element: u32,
+    ) -> io::Result<Option<ResultRecord>> {
+        if let Some(result) = self.in_spool(tag, index, element)? {
+            return Ok(Some(result));
+        }
+        if let Some(result) = self.in_packs(tag, element)? {
+            return Ok(Some(result));
+        }
+        self.in_spool(tag, index, element)
+    }
+
+    fn in_spool(
+        &mut self,
+        tag: &Tag,
+        index: u32,
+        element: u32,
+    ) -> io::Result<Option<ResultRecord>> {
+        let known = self.submissions.entry(tag.clone()).or_default();
+        if let Some(result) = known.found.get(&element) {
+            return Ok(Some(result.clone()));
+        }
+        let spool = Spool::new(self.dir.spool(tag));
+        match read_spool(&spool.index_file(index)) {
+            Ok(content) => {
+                for mut result in content.ended {
+                    result.worker.clone_from(&content.worker);
+                    known.found.insert(result.element, result);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                for path in spool.serving_files()? {
+                    let (offset, worker) = known.serving.entry(path.clone()).or_default();
+                    match read_spool_after(&path, *offset) {
+                        Ok(content) => {
+                            *offset = content.offset;
+                            if content.worker.is_some() {
+                                worker.clone_from(&content.worker);
+                            }
+                            for mut result in content.ended {
+                                result.worker.clone_from(worker);
+                                known.found.insert(result.element, result);
+                            }
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(known.found.get(&element).cloned())
+    }
+
+    fn in_packs(&mut self, tag: &Tag, element: u32) -> io::Result<Option<ResultRecord>> {
+        let known = self.submissions.entry(tag.clone()).or_default();
+        loop {
+            for pack in known.packs.iter().rev() {
+                if let Some(payload) = pack.get(element)? {
+                    return match serde_json::from_slice(&payload)? {
+                        SpoolFrame::End(result) => Ok(Some(result)),
+                        _ => Err(io::Error::new(
+                            io::ErrorKind::InvalidData,
+                            "a pack holds something that is no result",
+                        )),
+                    };
+                }
+            }
+            let path = self.dir.pack(tag, known.packs.len() as u32);
+            match Pack::open(&path) {
+                Ok(pack) => known.packs.push(pack),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Asks the file system anew for what is in the directories of a submission: on NFS, listing a
+    /// directory makes new names visible.
+    pub fn refresh(&self, tag: &Tag) {
+        // Only for its side effect on the client's cache; what cannot be listed holds nothing new.
+        let _ = fs::read_dir(self.dir.spool(tag)).map(Iterator::count);
+        let _ = fs::read_dir(self.dir.inside("packs")).map(Iterator::count);
+    }
+}

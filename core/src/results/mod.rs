@@ -1,0 +1,16 @@
+//! Results of elements: written by workers into the spool of their submission, compacted into packs by
+//! dispatch, read by workers downstream, by dispatch and by `status`.
+//!
+//! ```text
+//! results/S/<index / 1024>/<index>   spool of a worker that runs one array index; making it claims the index
+//! results/S/w<random>                spool of a worker that serves many indices
+//! packs/S.<n>                        the n-th pack made of the spool of S
+//! ```
+
+mod finder;
+mod record;
+mod spool;
+
+pub use finder::ResultFinder;
+pub use record::{LogSpan, Outcome, ResultRecord, SpoolFrame, WorkerRecord};
+pub use spool::{IndexClaim, Spool, SpoolContent, SpoolWriter, read_spool, read_spool_after};

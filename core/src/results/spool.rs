@@ -1,0 +1,282 @@
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use fs_err as fs;
+
+use super::{ResultRecord, SpoolFrame, WorkerRecord};
+use crate::segment::{append_frame, read_frames};
+
+/// Longest time that a result stays without `fdatasync` while its worker goes on: a power cut loses at
+/// most that, and those elements run again.
+const SYNC_INTERVAL: Duration = Duration::from_millis(50);
+const SHARD: u32 = 1024;
+
+/// The spool directory of one submission.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    dir: PathBuf,
+}
+
+/// The answer to a claim of an array index.
+#[derive(Debug)]
+pub enum IndexClaim {
+    /// It is ours.
+    Claimed(SpoolWriter),
+    /// Somebody was here before; this is what they left.
+    Taken(SpoolContent),
+}
+
+impl Spool {
+    /// Returns the spool in `dir`.
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// Returns the file of an index that a worker of its own runs.
+    pub fn index_file(&self, index: u32) -> PathBuf {
+        self.dir
+            .join((index / SHARD).to_string())
+            .join(index.to_string())
+    }
+
+    /// Claims an index for the worker that runs it alone.
+    pub fn claim(&self, index: u32, worker: &WorkerRecord) -> io::Result<IndexClaim> {
+        let path = self.index_file(index);
+        let open = || {
+            fs::OpenOptions::new()
+                .append(true)
+                .create_new(true)
+                .open(&path)
+        };
+        let opened = match open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(path.parent().unwrap_or(&self.dir))?;
+                open()
+            }
+            other => other,
+        };
+        match opened {
+            Ok(file) => Ok(IndexClaim::Claimed(SpoolWriter::start(file, worker)?)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Ok(IndexClaim::Taken(read_spool(&path)?))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens the file of a claimed index again, to add to it.
+    pub fn reopen(&self, index: u32) -> io::Result<SpoolWriter> {
+        let file = fs::OpenOptions::new()
+            .append(true)
+            .open(self.index_file(index))?;
+        Ok(SpoolWriter {
+            file,
+            buffer: Vec::new(),
+            synced: Instant::now(),
+        })
+    }
+
+    /// Makes a file for a worker that serves many indices.
+    pub fn serve(&self, worker: &WorkerRecord) -> io::Result<SpoolWriter> {
+        fs::create_dir_all(&self.dir)?;
+        let path = self.dir.join(format!("w{}", worker.log));
+        let file = fs::OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(path)?;
+        SpoolWriter::start(file, worker)
+    }
+
+    /// Returns the files of workers that serve many indices.
+    pub fn serving_files(&self) -> io::Result<Vec<PathBuf>> {
+        self.list(|name| name.starts_with('w'))
+    }
+
+    /// Returns all spool files.
+    pub fn files(&self) -> io::Result<Vec<PathBuf>> {
+        let mut files = self.serving_files()?;
+        for shard in self.list(|name| name.bytes().all(|b| b.is_ascii_digit()))? {
+            for entry in std_read_dir(&shard)? {
+                files.push(shard.join(entry));
+            }
+        }
+        Ok(files)
+    }
+
+    fn list(&self, keep: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
+        let names = match std_read_dir(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        Ok(names
+            .into_iter()
+            .filter(|name| keep(name))
+            .map(|name| self.dir.join(name))
+            .collect())
+    }
+}
+
+fn std_read_dir(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        // Foreign files whose name is not UTF-8 are nobody's results.
+        if let Ok(name) = entry?.file_name().into_string()
+            && !name.starts_with('.')
+        {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Appends to one spool file.
+#[derive(Debug)]
+pub struct SpoolWriter {
+    file: fs::File,
+    buffer: Vec<u8>,
+    synced: Instant,
+}
+
+impl SpoolWriter {
+    fn start(file: fs::File, worker: &WorkerRecord) -> io::Result<Self> {
+        let mut writer = Self {
+            file,
+            buffer: Vec::new(),
+            synced: Instant::now(),
+        };
+        writer.frame(&SpoolFrame::Worker(worker.clone()))?;
+        Ok(writer)
+    }
+
+    fn frame(&mut self, frame: &SpoolFrame) -> io::Result<()> {
+        self.buffer.clear();
+        let payload = serde_json::to_vec(frame)?;
+        append_frame(&mut self.buffer, &payload);
+        self.file.write_all(&self.buffer)
+    }
+
+    /// Writes that the body of an element is about to start.
+    pub fn start_element(&mut self, element: u32) -> io::Result<()> {
+        self.frame(&SpoolFrame::Start(element))
+    }
+
+    /// Writes the end of an element.
+    pub fn end_element(&mut self, result: ResultRecord) -> io::Result<()> {
+        self.frame(&SpoolFrame::End(result))?;
+        if self.synced.elapsed() >= SYNC_INTERVAL {
+            self.file.sync_data()?;
+            self.synced = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Writes that nothing follows, and syncs.
+    pub fn close(mut self) -> io::Result<()> {
+        self.frame(&SpoolFrame::Close)?;
+        self.file.sync_data()
+    }
+}
+
+/// What a spool file holds.
+#[derive(Debug, Default)]
+pub struct SpoolContent {
+    /// Who wrote it.
+    pub worker: Option<WorkerRecord>,
+    /// Elements whose body was started.
+    pub started: Vec<u32>,
+    /// Elements that have ended.
+    pub ended: Vec<ResultRecord>,
+    /// Whether the writer ended in order.
+    pub is_closed: bool,
+    /// Whether bytes follow that are no whole frame: a write that was cut, or foreign bytes.
+    pub is_damaged: bool,
+    /// Where to go on reading.
+    pub offset: u64,
+}
+
+/// Reads a spool file, as far as it is whole.
+pub fn read_spool(path: &Path) -> io::Result<SpoolContent> {
+    read_spool_after(path, 0)
+}
+
+/// Reads what was added to a spool file after `offset`.
+pub fn read_spool_after(path: &Path, offset: u64) -> io::Result<SpoolContent> {
+    use std::io::{Read, Seek, SeekFrom};
+    let mut bytes = Vec::new();
+    let mut file = fs::File::open(path)?;
+    if offset > 0 {
+        file.seek(SeekFrom::Start(offset))?;
+    }
+    file.read_to_end(&mut bytes)?;
+    let mut content = SpoolContent::default();
+    let mut frames = read_frames(&bytes);
+    for payload in frames.by_ref() {
+        match serde_json::from_slice(payload) {
+            Ok(SpoolFrame::Worker(worker)) => content.worker = Some(worker),
+            Ok(SpoolFrame::Start(element)) => content.started.push(element),
+            Ok(SpoolFrame::End(result)) => content.ended.push(result),
+            Ok(SpoolFrame::Close) => content.is_closed = true,
+            Err(_) => content.is_damaged = true,
+        }
+    }
+    content.is_damaged |= frames.is_damaged();
+    content.offset = offset + frames.offset() as u64;
+    Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::Outcome;
+
+    fn worker() -> WorkerRecord {
+        WorkerRecord {
+            job: Some("7".to_owned()),
+            node: "n1".to_owned(),
+            log: "x".to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_index_is_claimed_once_and_the_second_sees_what_the_first_did() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::new(dir.path().join("S"));
+        let IndexClaim::Claimed(mut writer) = spool.claim(5000, &worker()).unwrap() else {
+            panic!("not claimed")
+        };
+        writer.start_element(17).unwrap();
+        let IndexClaim::Taken(content) = spool.claim(5000, &worker()).unwrap() else {
+            panic!("claimed twice")
+        };
+        assert_eq!((content.started, content.ended.len()), (vec![17], 0));
+        writer
+            .end_element(ResultRecord::new(17, Outcome::Failed).with_message("no"))
+            .unwrap();
+        writer.close().unwrap();
+        let files = spool.files().unwrap();
+        assert_eq!(files.len(), 1);
+        let content = read_spool(&files[0]).unwrap();
+        assert!(content.is_closed && !content.is_damaged);
+        assert_eq!(content.ended[0].message.as_deref(), Some("no"));
+    }
+
+    #[test]
+    fn foreign_bytes_in_a_spool_file_are_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::new(dir.path().to_owned());
+        let IndexClaim::Claimed(mut writer) = spool.claim(0, &worker()).unwrap() else {
+            panic!("not claimed")
+        };
+        writer
+            .end_element(ResultRecord::new(0, Outcome::Skipped))
+            .unwrap();
+        let path = spool.index_file(0);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.extend_from_slice(b"\x00garbage\xff");
+        fs::write(&path, bytes).unwrap();
+        let content = read_spool(&path).unwrap();
+        assert_eq!(content.ended.len(), 1);
+        assert!(content.is_damaged);
+    }
+}
