@@ -661,29 +661,32 @@ impl Planner<'_> {
         true
     }
 
-    fn end(&mut self, state: RunState) {
-        // Guards first: the end of a dispatch by cancellation is what they wait for.
+    /// Returns what is in the batch system, ourselves and our guard apart: guards first, since the end of
+    /// a dispatch by cancellation is what they wait for.
+    fn others(&self) -> Vec<Tag> {
         let (mut guards, mut others) = (Vec::new(), Vec::new());
         for (_, submission) in self.state.live() {
             let tag = submission.record.tag.clone();
-            let is_own_guard = matches!(&submission.record.kind, SubmissionKind::Guard { of } if Some(of) == self.snapshot.own);
-            if Some(&tag) == self.snapshot.own || is_own_guard {
-                continue;
-            }
-            if matches!(submission.record.kind, SubmissionKind::Guard { .. }) {
-                guards.push(tag)
-            } else {
-                others.push(tag)
+            match &submission.record.kind {
+                _ if Some(&tag) == self.snapshot.own => {}
+                SubmissionKind::Guard { of } if Some(of) == self.snapshot.own => {}
+                SubmissionKind::Guard { .. } => guards.push(tag),
+                _ => others.push(tag),
             }
         }
         guards.append(&mut others);
-        if !guards.is_empty() {
-            self.actions.push(Action::Cancel(guards));
+        guards
+    }
+
+    fn end(&mut self, state: RunState, others: Vec<Tag>) {
+        if !others.is_empty() {
+            self.actions.push(Action::Cancel(others));
         }
         self.record(Record::Finished { state });
     }
 
     fn cancel(&mut self) {
+        let others = self.others();
         let message = "the run was cancelled".to_owned();
         for task in self.snapshot.graph.order() {
             if self.state.task(*task).width == Width::Unknown {
@@ -705,7 +708,7 @@ impl Planner<'_> {
                 });
             }
         }
-        self.end(RunState::Cancelled);
+        self.end(RunState::Cancelled, others);
     }
 }
 

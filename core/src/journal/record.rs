@@ -8,7 +8,7 @@ use crate::scheduler::{DependencyKind, EndReason};
 use crate::workflow::TaskIndex;
 
 /// A record with the time it was made, for people: milliseconds since 1970 on the holder's clock.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The time.
     pub at: u64,
@@ -17,7 +17,7 @@ pub struct Entry {
 }
 
 /// A fact about a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Record {
     /// The first of each file: who holds the lease, and how much of the files before counts.
