@@ -652,12 +652,14 @@ impl Planner<'_> {
         if !self.state.tasks.iter().all(super::TaskState::is_ended) {
             return false;
         }
-        let failed = self.state.tasks.iter().any(super::TaskState::is_broken);
-        self.end(if failed {
+        let is_failed = self.state.tasks.iter().any(super::TaskState::is_broken);
+        let state = if is_failed {
             RunState::Failed
         } else {
             RunState::Succeeded
-        });
+        };
+        let others = self.others();
+        self.end(state, others);
         true
     }
 

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::id::{RunId, TaskName};
+use crate::id::RunId;
 use crate::scheduler::{Capabilities, Resources};
-use crate::workflow::Description;
+use crate::workflow::{Bound, Description};
 
 /// The version of `run.json`.
 pub const RUN_SCHEMA: u32 = 1;
@@ -24,8 +24,8 @@ pub struct RunRecord {
     pub version: String,
     /// The workflow.
     pub description: Description,
-    /// The values of plain parameters, by task.
-    pub parameters: BTreeMap<TaskName, Map<String, Value>>,
+    /// The values of plain parameters.
+    pub parameters: Bound,
     /// The backend and its settings.
     pub backend: BackendRecord,
     /// What the batch system could do when the run was submitted.
