@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `reflow`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    reflow::entry(std::env::args_os())
+}

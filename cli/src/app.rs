@@ -1,0 +1,121 @@
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+use crate::commands::{
+    backend, cancel, config, dag, describe, logs, result, run, runs, status, submit, wait,
+};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Runs a graph of tasks on a cluster's batch system.
+///
+/// `reflow submit` plans a workflow, hands it to the batch system and exits. From then on the batch
+/// system drives the run: you can log out, and look at it later with `reflow status`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "reflow",
+    version,
+    styles = STYLES,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub(crate) struct App {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    /// The command.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// Run on this backend instead of the configured one.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) backend: Option<String>,
+    /// Read this configuration file in place of the system's and the user's.
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// Keep the catalogue of runs in this directory.
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) store: Option<String>,
+    /// Print one JSON document instead of text, errors included.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Submit a workflow and return at once.
+    Submit(submit::Args),
+    /// Submit a workflow and watch it to its end.
+    Run(run::Args),
+    /// Wait until a run has ended.
+    Wait(wait::Args),
+    /// Show how far a run is, and what failed.
+    Status(status::Args),
+    /// Print the value that a task returned.
+    Result(result::Args),
+    /// Print what tasks wrote to standard output and standard error.
+    Logs(logs::Args),
+    /// Cancel a run.
+    Cancel(cancel::Args),
+    /// List runs, the newest first.
+    Runs(runs::Args),
+    /// Draw the graph of a workflow.
+    Dag(dag::Args),
+    /// Print the description of a workflow as JSON.
+    Describe(describe::Args),
+    /// List or stop backends.
+    #[command(subcommand)]
+    Backend(backend::Command),
+    /// Show the configuration.
+    #[command(subcommand)]
+    Config(config::Command),
+}
+
+/// Which workflow.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct WorkflowArgs {
+    /// The workflow: a file, or a directory with a `reflow.toml`. Without it, the nearest
+    /// `reflow.toml` from here upwards.
+    #[arg(short, long, value_name = "FILE|DIR", value_hint = ValueHint::AnyPath)]
+    pub(crate) workflow: Option<PathBuf>,
+}
+
+/// Which run.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArgs {
+    /// The run: its id, a prefix of the id that no other run has, or its directory.
+    #[arg(value_name = "RUN", value_hint = ValueHint::AnyPath)]
+    pub(crate) run: String,
+}
+
+/// How a run is submitted.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct SubmitOptions {
+    /// Which workflow.
+    #[command(flatten)]
+    pub(crate) workflow: WorkflowArgs,
+    /// The directory of the run: made where missing, and refused where it holds a run already.
+    /// Without it, `runs/RUN_ID` below the current directory.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) run_dir: Option<PathBuf>,
+    /// Who plans again while the run runs: `job`, `worker` or `login`.
+    #[arg(long, value_name = "MODE")]
+    pub(crate) dispatch: Option<String>,
+    /// Which of your variables the jobs have: `submit`, `clean`, or names separated by commas.
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) env: Option<String>,
+}

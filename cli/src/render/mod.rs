@@ -1,0 +1,6 @@
+//! What people see: text from reports, without any decision of its own.
+
+pub(crate) mod dag;
+pub(crate) mod lanes;
+pub(crate) mod status;
+pub(crate) mod table;
