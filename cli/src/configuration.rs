@@ -16,6 +16,9 @@ pub(crate) const VARIABLES: [(&str, &str); 5] = [
     ("REFLOW_LAUNCHER", "launcher"),
 ];
 
+/// A flag, the key that it sets, and its value where it was given.
+pub(crate) type Given<'a> = (&'a str, &'a str, Option<&'a str>);
+
 /// The configuration with the files that were looked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Configuration {
@@ -30,6 +33,7 @@ pub(crate) fn read(
     surroundings: &Surroundings,
     global: &GlobalArgs,
     project: Option<&Path>,
+    flags_of_command: &[Given<'_>],
 ) -> Result<Configuration, CliError> {
     let mut layers = vec![defaults(surroundings)?];
     let mut files = Vec::new();
@@ -68,7 +72,7 @@ pub(crate) fn read(
         files.push((FileLayer::Project, path.to_owned(), true));
     }
     layers.push(variables(surroundings)?);
-    layers.push(flags(surroundings, global)?);
+    layers.push(flags(surroundings, global, flags_of_command)?);
     Ok(Configuration {
         resolved: Resolved::new(layers),
         files,
@@ -105,13 +109,17 @@ fn variables(surroundings: &Surroundings) -> Result<Layer, CliError> {
     Ok(layer)
 }
 
-fn flags(surroundings: &Surroundings, global: &GlobalArgs) -> Result<Layer, CliError> {
+fn flags(
+    surroundings: &Surroundings,
+    global: &GlobalArgs,
+    of_command: &[Given<'_>],
+) -> Result<Layer, CliError> {
     let mut layer = Layer::default();
-    let given = [
-        ("--backend", "default_backend", &global.backend),
-        ("--store", "store", &global.store),
+    let of_all = [
+        ("--backend", "default_backend", global.backend.as_deref()),
+        ("--store", "store", global.store.as_deref()),
     ];
-    for (name, key, value) in given {
+    for &(name, key, value) in of_all.iter().chain(of_command) {
         if let Some(text) = value {
             let origin = Origin::Flag {
                 name: name.to_owned(),

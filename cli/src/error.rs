@@ -106,6 +106,12 @@ impl CliError {
         self
     }
 
+    /// Adds the place of the fault to the message.
+    pub(crate) fn with_place(mut self, place: &str) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
     /// Puts what was being done before the message.
     pub(crate) fn doing(mut self, what: impl Into<String>) -> Self {
         let cause = std::mem::replace(&mut self.message, what.into());
@@ -152,6 +158,12 @@ impl CliError {
             text.push_str(&format!("\n{} {}", styled(crate::output::GOOD, "hint:"), indented(hint, "  ")));
         }
         text
+    }
+}
+
+impl std::fmt::Display for CliError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text())
     }
 }
 

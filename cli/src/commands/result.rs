@@ -1,0 +1,38 @@
+use serde_json::{Value, json};
+
+use crate::app::RunArgs;
+use crate::context::Context;
+use crate::element::ElementName;
+use crate::engine;
+use crate::error::CliError;
+use crate::exit::Exit;
+
+/// Print the value that a task returned.
+///
+/// Text is printed as it is, everything else as JSON. Of an array without an index: all values, as a
+/// list.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    run: RunArgs,
+    /// The task, or one element of an array: `total`, `count[3]`.
+    #[arg(value_name = "TASK[INDEX]")]
+    element: ElementName,
+}
+
+pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> {
+    let run = context.find_run(&args.run.run)?;
+    let ElementName { task, index } = &args.element;
+    let value = engine::result(&run, task, *index)?;
+    if context.output.json {
+        context.output.document(&json!({
+            "run_id": run.record().run_id, "task": task, "index": index, "value": value,
+        }))?;
+        return Ok(Exit::Done);
+    }
+    match value {
+        Value::String(text) => context.output.bytes(format!("{text}\n").as_bytes())?,
+        other => context.output.json(&other)?,
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,56 @@
+use clap::ArgMatches;
+
+use super::submit;
+use crate::app::SubmitOptions;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::watch::{self, Ending};
+use crate::workflow::Workflow;
+
+/// Submit a workflow and watch it to its end.
+///
+/// The parameters of the workflow are flags: with `-w`, this help shows them under their tasks.
+/// Ctrl-C stops the watching, not the run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) options: SubmitOptions,
+    /// Show no progress.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub(crate) fn execute(
+    context: &Context,
+    args: &Args,
+    workflow: Workflow,
+    matches: &ArgMatches,
+) -> Result<Exit, CliError> {
+    let submitted = submit::submit(context, &args.options, workflow, matches)?;
+    if !args.quiet && !context.output.json {
+        watch::announce(&submitted.announcement());
+    }
+    let ending = watch::to_the_end(context, &submitted.run, args.quiet)?;
+    finish(context, &ending, &submitted.name())
+}
+
+/// Prints how the watching ended.
+pub(crate) fn finish(context: &Context, ending: &Ending, name: &str) -> Result<Exit, CliError> {
+    match ending {
+        Ending::Run(status) => {
+            if context.output.json {
+                context.output.document(status)?;
+            } else {
+                context.output.text(&watch::summary(status))?;
+            }
+            Ok(watch::exit(status.state))
+        }
+        Ending::Interrupted => Err(CliError::new(
+            crate::error::Kind::Interrupted,
+            "interrupted; the run goes on",
+        )
+        .with_hint(format!("watch it:  reflow wait {name}"))
+        .with_hint(format!("cancel it: reflow cancel {name}"))),
+    }
+}

@@ -1,0 +1,26 @@
+use crate::app::RunArgs;
+use crate::context::Context;
+use crate::engine;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::render;
+
+/// Show how far a run is, and what failed.
+///
+/// Exits with 0 whatever the state of the run is: `reflow wait` tells it by its exit code.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> {
+    let run = context.find_run(&args.run.run)?;
+    let status = engine::status(&run)?;
+    if context.output.json {
+        context.output.document(&status)?;
+    } else {
+        context.output.text(&render::status::run(&status))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,145 @@
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+use reflow_core::rundir::{BackendRecord, RunDir};
+use reflow_core::store::CatalogueEntry;
+use serde_json::json;
+
+use crate::app::SubmitOptions;
+use crate::context::Context;
+use crate::engine::{self, Submission};
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output::{FAINT, STRONG, styled, warn};
+use crate::parameters;
+use crate::workflow::Workflow;
+
+/// Submit a workflow and return at once.
+///
+/// The parameters of the workflow are flags: with `-w`, this help shows them under their tasks.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) options: SubmitOptions,
+}
+
+pub(crate) fn execute(
+    context: &Context,
+    args: &Args,
+    workflow: Workflow,
+    matches: &ArgMatches,
+) -> Result<Exit, CliError> {
+    let submitted = submit(context, &args.options, workflow, matches)?;
+    let record = submitted.run.record();
+    if context.output.json {
+        context.output.document(&json!({
+            "run_id": record.run_id,
+            "run_dir": submitted.run.path(),
+            "workflow": record.description.name,
+            "backend": record.backend.name,
+        }))?;
+        return Ok(Exit::Done);
+    }
+    let mut text = submitted.announcement();
+    text.push_str(&format!(
+        "{} reflow status {}\n",
+        styled(FAINT, "next:"),
+        submitted.name()
+    ));
+    context.output.text(&text)?;
+    Ok(Exit::Done)
+}
+
+/// A run that was submitted.
+#[derive(Debug)]
+pub(crate) struct Submitted {
+    pub(crate) run: RunDir,
+    /// Whether the run can be named by its id.
+    listed: bool,
+}
+
+impl Submitted {
+    /// Returns what is printed at once: the run, its directory and its backend.
+    pub(crate) fn announcement(&self) -> String {
+        let record = self.run.record();
+        format!(
+            "submitted {} to {}\n  {} {}\n",
+            styled(STRONG, &record.run_id),
+            record.backend.name,
+            styled(FAINT, "directory"),
+            self.run.path().display()
+        )
+    }
+
+    /// Returns how the run is named on a command line.
+    pub(crate) fn name(&self) -> String {
+        if self.listed {
+            return self.run.record().run_id.to_string();
+        }
+        let path = self.run.path().display().to_string();
+        shlex::try_quote(&path).map_or(path.clone(), std::borrow::Cow::into_owned)
+    }
+}
+
+/// Submits a workflow and lists the run in the catalogue.
+pub(crate) fn submit(
+    context: &Context,
+    options: &SubmitOptions,
+    workflow: Workflow,
+    matches: &ArgMatches,
+) -> Result<Submitted, CliError> {
+    let surroundings = &context.surroundings;
+    let given = parameters::given(&workflow.graph, matches)?;
+    let bound = workflow.graph.bind(&given, &surroundings.directory)?;
+    let name = workflow.graph.description().name.clone();
+    let run_id = engine::new_run_id(&name);
+    let run_dir = match &options.run_dir {
+        Some(named) => surroundings.absolute(named),
+        None => surroundings
+            .directory
+            .join("runs")
+            .join(run_id.as_str()),
+    };
+    let backend = context.backend();
+    let runtime = Context::runtime()?;
+    let run = runtime.block_on(engine::submit(
+        context,
+        Submission {
+            graph: workflow.graph,
+            parameters: bound,
+            files: workflow.files,
+            run_dir,
+            run_id,
+            backend,
+        },
+    ))?;
+    let listed = list(context, &run);
+    Ok(Submitted { run, listed })
+}
+
+/// Lists a run in the catalogue. A store that cannot be written costs a warning, never a run.
+fn list(context: &Context, run: &RunDir) -> bool {
+    let record = run.record();
+    let Some(catalogue) = context.catalogue() else {
+        warn("the run is not listed: there is no store; name the run by its directory");
+        return false;
+    };
+    let entry = CatalogueEntry::new(
+        record.run_id.clone(),
+        run.path().to_owned(),
+        record.description.name.clone(),
+        record.created.clone(),
+    );
+    match catalogue.add(&entry) {
+        Ok(()) => true,
+        Err(error) => {
+            let error = CliError::from(error);
+            let cause = error.causes.first().map_or(String::new(), |cause| format!(": {cause}"));
+            warn(&format!(
+                "the run is not listed: {}{cause}; name the run by its directory",
+                error.message
+            ));
+            false
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The command line of reflow, as a library.
+//!
+//! [`entry`] is the whole program: the commands that people type, and the hidden ones that jobs run.
+
+mod app;
+mod backends;
+mod commands;
+mod configuration;
+mod context;
+mod element;
+mod engine;
+mod entry;
+mod error;
+mod exit;
+mod output;
+mod parameters;
+mod prescan;
+mod progress;
+mod reference;
+mod render;
+mod run_reference;
+mod surroundings;
+mod watch;
+mod workflow;
+
+pub use entry::entry;
+pub use exit::Exit;
+pub use reference::reference;
+pub use reflow_core as core;
