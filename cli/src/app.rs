@@ -57,25 +57,15 @@ pub(crate) struct GlobalArgs {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Submit a workflow and return at once.
     Submit(submit::Args),
-    /// Submit a workflow and watch it to its end.
     Run(run::Args),
-    /// Wait until a run has ended.
     Wait(wait::Args),
-    /// Show how far a run is, and what failed.
     Status(status::Args),
-    /// Print the value that a task returned.
     Result(result::Args),
-    /// Print what tasks wrote to standard output and standard error.
     Logs(logs::Args),
-    /// Cancel a run.
     Cancel(cancel::Args),
-    /// List runs, the newest first.
     Runs(runs::Args),
-    /// Draw the graph of a workflow.
     Dag(dag::Args),
-    /// Print the description of a workflow as JSON.
     Describe(describe::Args),
     /// List or stop backends.
     #[command(subcommand)]

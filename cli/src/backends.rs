@@ -13,7 +13,9 @@ pub(crate) const ABOUT: [(&str, &str); 2] = [
 
 /// Returns the backends that there are.
 pub(crate) fn registry() -> Registry {
-    Registry::default()
+    let mut registry = Registry::default();
+    registry.register("slurm", reflow_backend_slurm::connect);
+    registry
 }
 
 /// Connects to the backend of a run.

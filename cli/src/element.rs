@@ -52,7 +52,16 @@ mod tests {
             let name: ElementName = text.parse().expect("a name");
             assert_eq!(name.to_string(), text);
         }
-        for bad in ["", "[3]", "count[", "count[]", "count[-1]", "count[3", "a b", "count[3]x"] {
+        for bad in [
+            "",
+            "[3]",
+            "count[",
+            "count[]",
+            "count[-1]",
+            "count[3",
+            "a b",
+            "count[3]x",
+        ] {
             assert!(bad.parse::<ElementName>().is_err(), "{bad:?}");
         }
     }

@@ -10,7 +10,7 @@ use crate::configuration::{self, Given, find_project};
 use crate::context::Context;
 use crate::error::{CliError, Kind};
 use crate::exit::Exit;
-use crate::output::{Output, note};
+use crate::output::{self, Output, note};
 use crate::parameters;
 use crate::prescan::Prescan;
 use crate::surroundings::Surroundings;
@@ -70,7 +70,11 @@ fn execute(arguments: &[OsString], scan: &Prescan, output: Output) -> Result<Exi
     };
     let app = App::from_arg_matches(&matches).map_err(CliError::fault)?;
     let project = match &loaded {
-        Some((_, file)) if file.extension().is_some_and(|extension| extension == "toml") => {
+        Some((_, file))
+            if file
+                .extension()
+                .is_some_and(|extension| extension == "toml") =>
+        {
             Some(file.clone())
         }
         _ => find_project(&surroundings.directory),
@@ -133,7 +137,7 @@ fn usage(error: &clap::Error, scan: &Prescan, output: Output) -> Result<Exit, Cl
     let rendered = error.render();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            output.text(&rendered.ansi().to_string())?;
+            output::print(&rendered.ansi().to_string())?;
             return Ok(Exit::Done);
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if !output.json => {
@@ -159,7 +163,9 @@ fn usage(error: &clap::Error, scan: &Prescan, output: Output) -> Result<Exit, Cl
         }
     }
     let help = match &scan.command {
-        Some(command) if !command.is_empty() && App::command().find_subcommand(command).is_some() => {
+        Some(command)
+            if !command.is_empty() && App::command().find_subcommand(command).is_some() =>
+        {
             format!("`reflow {command} --help` shows what it takes")
         }
         _ => "`reflow --help` lists the commands".to_owned(),

@@ -82,7 +82,11 @@ impl CliError {
         let mut next = error.source();
         while let Some(cause) = next {
             let text = cause.to_string();
-            let repeated = shown.causes.last().unwrap_or(&shown.message).contains(&text);
+            let repeated = shown
+                .causes
+                .last()
+                .unwrap_or(&shown.message)
+                .contains(&text);
             if !repeated {
                 shown.causes.push(text);
             }
@@ -136,7 +140,7 @@ impl CliError {
                 "exit_code": exit.code(),
             }});
             // Nobody is left to be told when standard output is closed.
-            output.document(&document).ok();
+            crate::output::print_document(&document).ok();
         } else {
             note(BAD, "error", &self.text());
         }
@@ -155,7 +159,11 @@ impl CliError {
             text.push_str(&indented(cause, "    "));
         }
         for hint in &self.hints {
-            text.push_str(&format!("\n{} {}", styled(crate::output::GOOD, "hint:"), indented(hint, "  ")));
+            let heading = styled(crate::output::GOOD, "hint:");
+            text.push('\n');
+            text.push_str(&heading);
+            text.push(' ');
+            text.push_str(&indented(hint, "  "));
         }
         text
     }

@@ -22,44 +22,42 @@ pub(crate) fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Where a command prints to.
+/// How a command prints.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     /// Whether the one thing printed is a JSON document.
     pub(crate) json: bool,
 }
 
-impl Output {
-    /// Prints text for people.
-    pub(crate) fn text(self, text: &str) -> Result<(), CliError> {
-        let mut out = anstream::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        Ok(out.flush()?)
+/// Prints a JSON document, with the version of its form put first.
+pub(crate) fn print_document(document: &impl Serialize) -> Result<(), CliError> {
+    let mut fields = Map::new();
+    fields.insert("schema".to_owned(), Value::from(1));
+    if let Value::Object(rest) = serde_json::to_value(document).map_err(CliError::fault)? {
+        fields.extend(rest);
     }
+    print_json(&Value::Object(fields))
+}
 
-    /// Prints bytes as they are.
-    pub(crate) fn bytes(self, bytes: &[u8]) -> Result<(), CliError> {
-        let mut out = io::stdout().lock();
-        out.write_all(bytes)?;
-        Ok(out.flush()?)
-    }
+/// Prints a JSON value on standard output.
+pub(crate) fn print_json(value: &impl Serialize) -> Result<(), CliError> {
+    let mut text = serde_json::to_string_pretty(value).map_err(CliError::fault)?;
+    text.push('\n');
+    print_bytes(text.as_bytes())
+}
 
-    /// Prints a JSON document, with the version of its form put first.
-    pub(crate) fn document(self, document: &impl Serialize) -> Result<(), CliError> {
-        let mut fields = Map::new();
-        fields.insert("schema".to_owned(), Value::from(1));
-        if let Value::Object(rest) = serde_json::to_value(document).map_err(CliError::fault)? {
-            fields.extend(rest);
-        }
-        self.json(&Value::Object(fields))
-    }
+/// Prints text for people on standard output.
+pub(crate) fn print(text: &str) -> Result<(), CliError> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
 
-    /// Prints a JSON value.
-    pub(crate) fn json(self, value: &impl Serialize) -> Result<(), CliError> {
-        let mut text = serde_json::to_string_pretty(value).map_err(CliError::fault)?;
-        text.push('\n');
-        self.bytes(text.as_bytes())
-    }
+/// Prints bytes as they are on standard output.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    Ok(out.flush()?)
 }
 
 /// Tells people something that the request can do without. Goes to standard error, in JSON mode too.

@@ -101,11 +101,7 @@ fn ended(task: &TaskStatus) -> u32 {
         .sum()
 }
 
-fn show_bars(
-    status: &RunStatus,
-    all: &MultiProgress,
-    bars: &mut BTreeMap<TaskName, ProgressBar>,
-) {
+fn show_bars(status: &RunStatus, all: &MultiProgress, bars: &mut BTreeMap<TaskName, ProgressBar>) {
     let longest = status
         .tasks
         .iter()

@@ -32,7 +32,10 @@ pub fn reference() -> String {
 fn section(text: &mut String, command: &Command, name: &str) {
     let mut command = command
         .clone()
-        .mut_args(|argument| argument.hide(argument.is_global_set() && name != "reflow"))
+        .mut_args(|argument| {
+            let shown_once = argument.is_global_set() && name != "reflow";
+            argument.hide(shown_once)
+        })
         .term_width(100);
     let help = command.render_long_help().to_string();
     let lines: Vec<&str> = help.lines().map(str::trim_end).collect();

@@ -45,7 +45,9 @@ impl Surroundings {
     pub(crate) fn environment(&self) -> BTreeMap<String, String> {
         self.variables
             .iter()
-            .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
+            .filter_map(|(name, value)| {
+                Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()))
+            })
             .collect()
     }
 

@@ -3,6 +3,7 @@
 //! Looking costs files, no call to the batch system, so it is done often; planning costs calls and is
 //! done seldom.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,9 +30,9 @@ const LOOK_SHARE: u32 = 5;
 /// Between the first two dispatches of ours; doubled after each one that changed nothing.
 const SHORTEST_DISPATCH: Duration = Duration::from_secs(2);
 /// Between two dispatches of ours.
-const LONGEST_DISPATCH: Duration = Duration::from_secs(60);
+const LONGEST_DISPATCH: Duration = Duration::from_mins(1);
 /// How long a run that somebody else dispatches may show no change before we look after it.
-const QUIET: Duration = Duration::from_secs(120);
+const QUIET: Duration = Duration::from_mins(2);
 
 /// How the watching ended.
 #[derive(Debug)]
@@ -59,11 +60,11 @@ pub(crate) fn summary(ended: &RunStatus) -> String {
         status::counts(&ended.totals())
     );
     if let Some(message) = &ended.message {
-        text.push_str(&format!("  {}\n", message.trim_end().replace('\n', "\n  ")));
+        let _ = writeln!(text, "  {}", message.trim_end().replace('\n', "\n  "));
     }
     for task in &ended.tasks {
         if let Some(message) = &task.message {
-            text.push_str(&format!("  {}: {}\n", task.name, message.trim()));
+            let _ = writeln!(text, "  {}: {}", task.name, message.trim());
         }
     }
     text.push_str(&status::failures(ended));
@@ -72,7 +73,7 @@ pub(crate) fn summary(ended: &RunStatus) -> String {
 
 /// Shows text beside the progress.
 pub(crate) fn announce(text: &str) {
-    use std::io::Write;
+    use std::io::Write as _;
     // Progress is worth nothing to a closed standard error.
     anstream::stderr().lock().write_all(text.as_bytes()).ok();
 }
@@ -168,8 +169,7 @@ impl<'a> Watch<'a> {
     }
 
     async fn dispatch(&mut self, status: &RunStatus) -> Result<(), CliError> {
-        self.dispatch_pause =
-            (self.dispatch_pause * 2).clamp(SHORTEST_DISPATCH, LONGEST_DISPATCH);
+        self.dispatch_pause = (self.dispatch_pause * 2).clamp(SHORTEST_DISPATCH, LONGEST_DISPATCH);
         let outcome = self.dispatch_once().await;
         self.dispatched = Instant::now();
         let Err(error) = outcome else {
@@ -187,12 +187,11 @@ impl<'a> Watch<'a> {
     }
 
     async fn dispatch_once(&mut self) -> Result<(), CliError> {
-        let scheduler = match &self.scheduler {
-            Some(scheduler) => Arc::clone(scheduler),
-            None => {
-                let scheduler = self.context.connect_for(self.run).await?;
-                self.scheduler.insert(scheduler).clone()
-            }
+        if self.scheduler.is_none() {
+            self.scheduler = Some(self.context.connect_for(self.run).await?);
+        }
+        let Some(scheduler) = &self.scheduler else {
+            return Ok(());
         };
         engine::dispatch(self.run, scheduler.as_ref()).await
     }

@@ -5,7 +5,7 @@ use crate::backends;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::output::{GOOD, STRONG, styled};
+use crate::output::{self, GOOD, STRONG, styled};
 use crate::render::table;
 
 /// List or stop backends.
@@ -40,7 +40,7 @@ fn list(context: &Context) -> Result<Exit, CliError> {
             .names()
             .map(|name| json!({"name": name, "about": about(name), "selected": name == selected}))
             .collect();
-        context.output.document(&json!({"backends": list}))?;
+        output::print_document(&json!({"backends": list}))?;
         return Ok(Exit::Done);
     }
     let rows: Vec<Vec<String>> = registry
@@ -54,7 +54,7 @@ fn list(context: &Context) -> Result<Exit, CliError> {
             vec![styled(STRONG, name), about(name).to_owned(), mark]
         })
         .collect();
-    context.output.text(&table::columns(&rows, ""))?;
+    output::print(&table::columns(&rows, ""))?;
     Ok(Exit::Done)
 }
 

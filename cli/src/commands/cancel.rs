@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::engine;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::output;
 
 /// Cancel a run.
 ///
@@ -20,7 +21,7 @@ pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
     let run = context.find_run(&args.run.run)?;
     let status = engine::status(&run)?;
     if context.output.json {
-        context.output.document(&json!({"run_id": status.run_id}))?;
+        output::print_document(&json!({"run_id": status.run_id}))?;
     }
     Ok(Exit::Done)
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::output::{FAINT, STRONG, styled};
+use crate::output::{self, FAINT, STRONG, styled};
 use crate::render::table;
 
 /// Show the configuration.
@@ -25,9 +25,7 @@ pub(crate) fn execute(context: &Context, command: Command) -> Result<Exit, CliEr
             .map(|(layer, path, found)| json!({"layer": layer, "path": path, "found": found}))
             .collect();
         let settings: Vec<_> = configuration.resolved.settings().collect();
-        context
-            .output
-            .document(&json!({"files": files, "settings": settings}))?;
+        output::print_document(&json!({"files": files, "settings": settings}))?;
         return Ok(Exit::Done);
     }
     let rows: Vec<Vec<String>> = configuration
@@ -51,6 +49,6 @@ pub(crate) fn execute(context: &Context, command: Command) -> Result<Exit, CliEr
         let word = if *found { "read" } else { "not there" };
         text.push_str(&styled(FAINT, format!("{}: {word}\n", path.display())));
     }
-    context.output.text(&text)?;
+    output::print(&text)?;
     Ok(Exit::Done)
 }

@@ -4,6 +4,7 @@ use crate::app::WorkflowArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::output;
 use crate::render::dag;
 use crate::workflow;
 
@@ -32,10 +33,10 @@ pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
     let file = workflow::locate(&context.surroundings, args.workflow.workflow.as_deref())?;
     let graph = workflow::load(&file)?.graph;
     if context.output.json {
-        context.output.document(&dag::document(&graph))?;
+        output::print_document(&dag::document(&graph))?;
         return Ok(Exit::Done);
     }
-    context.output.text(&match args.format {
+    output::print(&match args.format {
         Format::Text => dag::text(&graph),
         Format::Mermaid => dag::mermaid(&graph),
         Format::Dot => dag::dot(&graph),

@@ -2,6 +2,7 @@ use crate::app::WorkflowArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::output;
 use crate::workflow;
 
 /// Print the description of a workflow as JSON.
@@ -14,6 +15,6 @@ pub(crate) struct Args {
 pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let file = workflow::locate(&context.surroundings, args.workflow.workflow.as_deref())?;
     let workflow = workflow::load(&file)?;
-    context.output.json(workflow.graph.description())?;
+    output::print_json(workflow.graph.description())?;
     Ok(Exit::Done)
 }

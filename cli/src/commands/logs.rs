@@ -6,7 +6,7 @@ use crate::element::ElementName;
 use crate::engine::{self, ElementLog};
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::output::{FAINT, styled};
+use crate::output::{self, FAINT, styled};
 
 /// Print what tasks wrote to standard output and standard error.
 #[derive(Debug, clap::Args)]
@@ -39,14 +39,14 @@ pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
     }
     if context.output.json {
         let logs: Vec<_> = logs.iter().map(document).collect();
-        context.output.document(&json!({
+        output::print_document(&json!({
             "run_id": run.record().run_id, "logs": logs,
         }))?;
         return Ok(Exit::Done);
     }
     let headings = logs.len() > 1;
     for log in &logs {
-        print(context, log, headings)?;
+        print(log, headings)?;
     }
     Ok(Exit::Done)
 }
@@ -69,7 +69,7 @@ fn document(log: &ElementLog) -> serde_json::Value {
     })
 }
 
-fn print(context: &Context, log: &ElementLog, headings: bool) -> Result<(), CliError> {
+fn print(log: &ElementLog, headings: bool) -> Result<(), CliError> {
     let heading = |what: &str| {
         let again = if log.attempt > 1 {
             format!(", attempt {}", log.attempt)
@@ -88,11 +88,11 @@ fn print(context: &Context, log: &ElementLog, headings: bool) -> Result<(), CliE
             continue;
         }
         if headings || both {
-            context.output.text(&heading(what))?;
+            output::print(&heading(what))?;
         }
-        context.output.bytes(bytes)?;
+        output::print_bytes(bytes)?;
         if !bytes.ends_with(b"\n") {
-            context.output.text("\n")?;
+            output::print("\n")?;
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use crate::element::ElementName;
 use crate::engine;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::output;
 
 /// Print the value that a task returned.
 ///
@@ -25,14 +26,14 @@ pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
     let ElementName { task, index } = &args.element;
     let value = engine::result(&run, task, *index)?;
     if context.output.json {
-        context.output.document(&json!({
+        output::print_document(&json!({
             "run_id": run.record().run_id, "task": task, "index": index, "value": value,
         }))?;
         return Ok(Exit::Done);
     }
     match value {
-        Value::String(text) => context.output.bytes(format!("{text}\n").as_bytes())?,
-        other => context.output.json(&other)?,
+        Value::String(text) => output::print_bytes(format!("{text}\n").as_bytes())?,
+        other => output::print_json(&other)?,
     }
     Ok(Exit::Done)
 }

@@ -5,6 +5,7 @@ use crate::app::SubmitOptions;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::output;
 use crate::watch::{self, Ending};
 use crate::workflow::Workflow;
 
@@ -40,9 +41,9 @@ pub(crate) fn finish(context: &Context, ending: &Ending, name: &str) -> Result<E
     match ending {
         Ending::Run(status) => {
             if context.output.json {
-                context.output.document(status)?;
+                output::print_document(status)?;
             } else {
-                context.output.text(&watch::summary(status))?;
+                output::print(&watch::summary(status))?;
             }
             Ok(watch::exit(status.state))
         }

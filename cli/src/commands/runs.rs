@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::engine;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::output::{FAINT, STRONG, styled, warn};
+use crate::output::{self, FAINT, STRONG, styled, warn};
 use crate::render::{status, table};
 
 /// List runs, the newest first.
@@ -62,9 +62,7 @@ pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
             })
             .collect();
         let total = listing.entries.len();
-        context
-            .output
-            .document(&json!({"runs": runs, "total": total}))?;
+        output::print_document(&json!({"runs": runs, "total": total}))?;
         return Ok(Exit::Done);
     }
     let rows: Vec<Vec<String>> = shown
@@ -88,7 +86,7 @@ pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
     if more > 0 {
         text.push_str(&styled(FAINT, format!("and {more} older, see `--all`\n")));
     }
-    context.output.text(&text)?;
+    output::print(&text)?;
     for (entry, known) in &shown {
         if let Known::Unreadable(why) = known {
             warn(&format!("{}: {why}", entry.run_id));

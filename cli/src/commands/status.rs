@@ -3,6 +3,7 @@ use crate::context::Context;
 use crate::engine;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::output;
 use crate::render;
 
 /// Show how far a run is, and what failed.
@@ -18,9 +19,9 @@ pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
     let run = context.find_run(&args.run.run)?;
     let status = engine::status(&run)?;
     if context.output.json {
-        context.output.document(&status)?;
+        output::print_document(&status)?;
     } else {
-        context.output.text(&render::status::run(&status))?;
+        output::print(&render::status::run(&status))?;
     }
     Ok(Exit::Done)
 }

@@ -1,7 +1,7 @@
-use std::path::PathBuf;
+use std::fmt::Write;
 
 use clap::ArgMatches;
-use reflow_core::rundir::{BackendRecord, RunDir};
+use reflow_core::rundir::RunDir;
 use reflow_core::store::CatalogueEntry;
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::engine::{self, Submission};
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::output::{FAINT, STRONG, styled, warn};
+use crate::output::{self, FAINT, STRONG, styled, warn};
 use crate::parameters;
 use crate::workflow::Workflow;
 
@@ -32,7 +32,7 @@ pub(crate) fn execute(
     let submitted = submit(context, &args.options, workflow, matches)?;
     let record = submitted.run.record();
     if context.output.json {
-        context.output.document(&json!({
+        output::print_document(&json!({
             "run_id": record.run_id,
             "run_dir": submitted.run.path(),
             "workflow": record.description.name,
@@ -41,12 +41,9 @@ pub(crate) fn execute(
         return Ok(Exit::Done);
     }
     let mut text = submitted.announcement();
-    text.push_str(&format!(
-        "{} reflow status {}\n",
-        styled(FAINT, "next:"),
-        submitted.name()
-    ));
-    context.output.text(&text)?;
+    let next = styled(FAINT, "next:");
+    let _ = writeln!(text, "{next} reflow status {}", submitted.name());
+    output::print(&text)?;
     Ok(Exit::Done)
 }
 
@@ -95,10 +92,7 @@ pub(crate) fn submit(
     let run_id = engine::new_run_id(&name);
     let run_dir = match &options.run_dir {
         Some(named) => surroundings.absolute(named),
-        None => surroundings
-            .directory
-            .join("runs")
-            .join(run_id.as_str()),
+        None => surroundings.directory.join("runs").join(run_id.as_str()),
     };
     let backend = context.backend();
     let runtime = Context::runtime()?;
@@ -134,7 +128,10 @@ fn list(context: &Context, run: &RunDir) -> bool {
         Ok(()) => true,
         Err(error) => {
             let error = CliError::from(error);
-            let cause = error.causes.first().map_or(String::new(), |cause| format!(": {cause}"));
+            let cause = error
+                .causes
+                .first()
+                .map_or(String::new(), |cause| format!(": {cause}"));
             warn(&format!(
                 "the run is not listed: {}{cause}; name the run by its directory",
                 error.message

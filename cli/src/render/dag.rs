@@ -90,10 +90,7 @@ pub(crate) fn document(graph: &Graph) -> Dag<'_> {
                 returns: graph.declared(*task).returns.to_string(),
             })
             .collect(),
-        wires: order
-            .iter()
-            .flat_map(|task| wires(graph, *task))
-            .collect(),
+        wires: order.iter().flat_map(|task| wires(graph, *task)).collect(),
     }
 }
 
@@ -119,7 +116,11 @@ pub(crate) fn text(graph: &Graph) -> String {
         })
         .collect();
     let mut rows = lanes::draw(&consumers);
-    let mut width = rows.iter().map(|row| lane_width(&row.lanes)).max().unwrap_or(0);
+    let mut width = rows
+        .iter()
+        .map(|row| lane_width(&row.lanes))
+        .max()
+        .unwrap_or(0);
     if width > 2 * MOST_LANES {
         rows.retain(|row| row.node.is_some());
         for row in &mut rows {

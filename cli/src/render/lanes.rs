@@ -11,15 +11,20 @@ pub(crate) struct Row {
 
 /// Draws nodes 0, 1, ... that are in order: `consumers[n]` are later than `n`, each named once.
 pub(crate) fn draw(consumers: &[Vec<usize>]) -> Vec<Row> {
-    let mut rows = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     // What each lane leads to.
     let mut lanes: Vec<Option<usize>> = Vec::new();
     for (node, targets) in consumers.iter().enumerate() {
         let arriving: Vec<usize> = (0..lanes.len())
             .filter(|lane| lanes[*lane] == Some(node))
             .collect();
-        let column = arriving.first().copied().unwrap_or_else(|| free(&mut lanes, 0));
+        let column = arriving
+            .first()
+            .copied()
+            .unwrap_or_else(|| free(&mut lanes, 0));
         if arriving.len() > 1 {
+            // Lanes that only go on say nothing above lanes that meet.
+            rows.pop_if(|row| row.node.is_none() && !row.lanes.contains('├'));
             rows.push(Row {
                 lanes: branch(&lanes, column, &arriving[1..], ['┴', '╯']),
                 node: None,
@@ -125,16 +130,43 @@ mod tests {
 
     #[test]
     fn a_chain_is_a_line() {
-        insta::assert_snapshot!(drawn(&[&[1], &[2], &[]]), @r"");
+        insta::assert_snapshot!(drawn(&[&[1], &[2], &[]]), @r"
+        ● 0
+        │
+        ● 1
+        │
+        ● 2
+        ");
     }
 
     #[test]
     fn a_diamond_opens_and_closes() {
-        insta::assert_snapshot!(drawn(&[&[1, 2], &[3], &[3], &[]]), @r"");
+        insta::assert_snapshot!(drawn(&[&[1, 2], &[3], &[3], &[]]), @r"
+        ● 0
+        ├─╮
+        ● │ 1
+        │ │
+        │ ● 2
+        ├─╯
+        ● 3
+        ");
     }
 
     #[test]
     fn lanes_cross_and_separate_parts_do_not_touch() {
-        insta::assert_snapshot!(drawn(&[&[2, 3, 4], &[4], &[5], &[], &[5], &[], &[]]), @r"");
+        insta::assert_snapshot!(drawn(&[&[2, 3, 4], &[4], &[5], &[], &[5], &[], &[]]), @r"
+        ● 0
+        ├─┬─╮
+        │ │ │ ● 1
+        │ │ │ │
+        ● │ │ │ 2
+        │ │ │ │
+        │ ● │ │ 3
+        │   ├─╯
+        │   ● 4
+        ├───╯
+        ● 5
+        ● 6
+        ");
     }
 }

@@ -1,9 +1,7 @@
 use std::fmt::Write;
 
 use clap::builder::styling::Style;
-use reflow_core::engine::{
-    Counts, ElementReport, ElementState, RunState, RunStatus, TaskStatus,
-};
+use reflow_core::engine::{Counts, ElementReport, ElementState, RunState, RunStatus, TaskStatus};
 use reflow_core::scheduler::EndReason;
 
 use super::table;
@@ -213,7 +211,11 @@ fn reason_words(report: &ElementReport) -> String {
             .filter(|code| *code != 0)
             .map(|code| format!("exit status {code}")),
     );
-    parts.extend(report.signal.map(|signal| format!("killed by signal {signal}")));
+    parts.extend(
+        report
+            .signal
+            .map(|signal| format!("killed by signal {signal}")),
+    );
     let message = report.message.as_deref().map_or("", str::trim);
     if !message.is_empty() && !parts.iter().any(|part| part == message) {
         parts.push(message.to_owned());
@@ -265,6 +267,24 @@ mod tests {
     #[test]
     fn a_run_is_shown_by_task_with_its_failures() {
         let text = anstream::adapter::strip_str(&run(&example())).to_string();
-        insta::assert_snapshot!(text, @r"");
+        insta::assert_snapshot!(text, @r"
+        wordcount-x  running
+          workflow   wordcount
+          backend    slurm
+          submitted  2026-01-01T00:00:00Z
+          directory  /data/run
+
+          split      1 succeeded                       job 7
+          count[14]  2 running, 5 succeeded, 7 failed  jobs 12, 11, 10, 9, ...
+          more[]     waiting for its width
+          total      1 waiting
+
+        count[3] failed: exit status 2
+          attempt 2, job 8_3, on c1, after 1.5 s
+          | wc: part-3.txt: No such file
+          log: /data/run/.reflow/logs/a/3
+
+        6 more of count failed
+        ");
     }
 }
