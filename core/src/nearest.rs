@@ -2,13 +2,41 @@
 
 /// Returns the candidate that `name` is probably a misspelling of.
 ///
-/// A candidate counts when one character in three differs at most (letter case and `-` for `_` do not
-/// count), or else when one of the two contains the other. Called on errors only: the cost is linear
-/// in the candidates.
-pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// A candidate counts when it is a [misspelling](misspelt), or else when one of the two contains the
+/// other. Called on errors only: the cost is linear in the candidates.
+pub fn nearest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    misspelt(name, candidates.clone()).or_else(|| containing(name, candidates))
+}
+
+/// Returns the candidate from which `name` differs in one character in three at most; letter case and
+/// `-` for `_` do not count.
+pub fn misspelt<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = folded(name);
+    let length = wanted.chars().count();
+    let mut best: Option<(usize, &'a str)> = None;
+    for candidate in candidates {
+        let other = folded(candidate);
+        let other_length = other.chars().count();
+        let longest = length.max(other_length);
+        let limit = (longest / 3).max(1);
+        if length.abs_diff(other_length) > limit {
+            continue;
+        }
+        let distance = strsim::damerau_levenshtein(&wanted, &other);
+        if distance <= limit && distance < longest && best.is_none_or(|(least, _)| distance < least)
+        {
+            best = Some((distance, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
+fn containing<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = folded(name);
     let mut best: Option<(usize, &'a str)> = None;
-    let mut containing: Option<(usize, &'a str)> = None;
     for candidate in candidates {
         let other = folded(candidate);
         let (short, long) = if wanted.len() < other.len() {
@@ -16,28 +44,15 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         } else {
             (&other, &wanted)
         };
-        let limit = (long.chars().count() / 3).max(1);
-        let distance =
-            if long.chars().count() - short.chars().count().min(long.chars().count()) > limit {
-                usize::MAX
-            } else {
-                strsim::damerau_levenshtein(&wanted, &other)
-            };
-        if distance <= limit
-            && distance < long.chars().count()
-            && best.is_none_or(|(d, _)| distance < d)
-        {
-            best = Some((distance, candidate));
-        }
         let extra = long.len() - short.len();
         if short.len() >= 3
             && long.contains(short.as_str())
-            && containing.is_none_or(|(e, _)| extra < e)
+            && best.is_none_or(|(least, _)| extra < least)
         {
-            containing = Some((extra, candidate));
+            best = Some((extra, candidate));
         }
     }
-    best.or(containing).map(|(_, candidate)| candidate)
+    best.map(|(_, candidate)| candidate)
 }
 
 fn folded(name: &str) -> String {

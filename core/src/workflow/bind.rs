@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -208,7 +209,12 @@ impl Graph {
                 path: base_dir.to_string_lossy().into_owned(),
             })?;
             flag.ty.make_absolute(&mut value, base);
-            check_files(&flag.ty, &value)?;
+            flag.ty
+                .check_files(&value)
+                .map_err(|missing| BindFault::File {
+                    path: missing.path,
+                    fault: missing.fault,
+                })?;
         }
         Ok(value)
     }
@@ -240,31 +246,40 @@ impl Type {
             _ => {}
         }
     }
+
+    /// Checks that the files in a value of this type are there and are no directories.
+    pub(crate) fn check_files(&self, value: &Value) -> Result<(), MissingFile> {
+        match (self, value) {
+            (Self::File, Value::String(path)) => {
+                // Only the system's own words: the message names the path already.
+                let fault = match rustix::fs::stat(path.as_str()) {
+                    Ok(found) if FileType::from_raw_mode(found.st_mode).is_dir() => {
+                        "is a directory: a directory is a `path`".to_owned()
+                    }
+                    Ok(_) => return Ok(()),
+                    Err(rustix::io::Errno::NOENT) => "does not exist".to_owned(),
+                    Err(errno) => format!("cannot be read: {errno}"),
+                };
+                let path = path.clone();
+                Err(MissingFile { path, fault })
+            }
+            (Self::List(entry), Value::Array(values)) => {
+                values.iter().try_for_each(|value| entry.check_files(value))
+            }
+            (Self::Optional(inner) | Self::Coded(inner, _), value) if !value.is_null() => {
+                inner.check_files(value)
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
-fn check_files(ty: &Type, value: &Value) -> Result<(), BindFault> {
-    match (ty, value) {
-        (Type::File, Value::String(path)) => {
-            // Only the system's own words: the message names the path already.
-            let fault = match rustix::fs::stat(path.as_str()) {
-                Ok(found) if rustix::fs::FileType::from_raw_mode(found.st_mode).is_dir() => {
-                    "is a directory: a directory is a `path`".to_owned()
-                }
-                Ok(_) => return Ok(()),
-                Err(rustix::io::Errno::NOENT) => "does not exist".to_owned(),
-                Err(errno) => format!("cannot be read: {errno}"),
-            };
-            Err(BindFault::File {
-                path: path.clone(),
-                fault,
-            })
-        }
-        (Type::List(entry), Value::Array(values)) => values
-            .iter()
-            .try_for_each(|value| check_files(entry, value)),
-        (Type::Optional(inner) | Type::Coded(inner, _), value) if !value.is_null() => {
-            check_files(inner, value)
-        }
-        _ => Ok(()),
-    }
+/// A `file` that is not there, cannot be seen, or is a directory.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("file `{path}` {fault}")]
+pub struct MissingFile {
+    /// The path.
+    pub path: String,
+    /// What is wrong with it.
+    pub fault: String,
 }

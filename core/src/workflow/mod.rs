@@ -18,7 +18,7 @@ mod types;
 mod values;
 mod wiring;
 
-pub use bind::{BindError, BindErrors, BindFault, Bound};
+pub use bind::{BindError, BindErrors, BindFault, Bound, MissingFile};
 pub use description::{
     CacheOptions, Description, ParameterDescription, ParameterKind, RetryOptions, SCHEMA,
     TaskDescription,
