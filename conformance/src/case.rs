@@ -1,0 +1,126 @@
+use std::fmt;
+use std::pin::Pin;
+
+use reflow_core::scheduler::{Capabilities, SchedulerError, SubmitError};
+
+use crate::{Rig, Site};
+
+/// One rule of the contract.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    /// What is promised, as a sentence in `snake_case`.
+    pub name: &'static str,
+    /// The clause of the contract that it proves.
+    pub clause: &'static str,
+    /// What the batch system must be able to do.
+    pub needs: Need,
+    /// The case itself, on the fixture that it needs.
+    pub fixture: Fixture,
+}
+
+/// What a batch system must be able to do for a case to apply.
+#[derive(Debug, Clone, Copy)]
+pub struct Need {
+    /// Whether it can.
+    pub holds: fn(&Capabilities) -> bool,
+    /// The words for people when it cannot.
+    pub otherwise: &'static str,
+}
+
+impl Need {
+    /// Every batch system can.
+    pub const NOTHING: Self = Self {
+        holds: |_| true,
+        otherwise: "",
+    };
+}
+
+/// A case, on the fixture that it needs.
+#[derive(Debug, Clone, Copy)]
+pub enum Fixture {
+    /// What any user has.
+    Site(for<'a> fn(&'a Site) -> Running<'a>),
+    /// What only a test has.
+    Rig(for<'a> fn(&'a Rig) -> Running<'a>),
+}
+
+/// A case under way.
+pub type Running<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+/// How a case ended.
+pub type Outcome = Result<(), Failure>;
+
+/// Why a case failed.
+#[derive(Debug)]
+pub struct Failure(String);
+
+impl Failure {
+    /// Returns a failure with these words.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<SchedulerError> for Failure {
+    fn from(error: SchedulerError) -> Self {
+        Self(format!("{:?}: {error}", error.kind()))
+    }
+}
+
+impl From<SubmitError> for Failure {
+    fn from(error: SubmitError) -> Self {
+        Self(format!(
+            "{:?}, may exist: {}: {error}",
+            error.error.kind(),
+            error.may_exist
+        ))
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Fails the case unless a condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err($crate::Failure::new(format!($($message)+)));
+        }
+    };
+}
+
+/// Fails the case unless two values are the same.
+macro_rules! ensure_eq {
+    ($found:expr, $expected:expr) => {{
+        let (found, expected) = (&$found, &$expected);
+        if found != expected {
+            return Err($crate::Failure::new(format!(
+                "{} is {found:?}, not {expected:?}",
+                stringify!($found)
+            )));
+        }
+    }};
+}
+
+/// Lists a case of the module on its fixture.
+macro_rules! case {
+    ($fixture:ident, $clause:literal, $needs:expr, $name:ident) => {
+        $crate::Case {
+            name: stringify!($name),
+            clause: $clause,
+            needs: $needs,
+            fixture: $crate::Fixture::$fixture(|fixture| Box::pin($name(fixture))),
+        }
+    };
+}
+
+pub(crate) use {case, ensure, ensure_eq};

@@ -1,0 +1,228 @@
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reflow_core::id::{JobId, Tag};
+use reflow_core::scheduler::{
+    ArrayRequest, Command, Dependency, DependencyKind, EndReason, ExitStatus, JobRequest, JobState,
+    JobStatus, OutputPaths, Resources, Scheduler, Target,
+};
+use tokio::time::{Instant, sleep};
+
+use crate::Failure;
+
+/// How often a case looks.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// What any user of a batch system has: the batch system, and a directory that its nodes see.
+#[derive(Debug)]
+pub struct Site {
+    /// The batch system.
+    pub scheduler: Arc<dyn Scheduler>,
+    /// An empty directory of this case alone, shared with the nodes.
+    pub directory: PathBuf,
+    /// What every job asks for.
+    pub resources: Resources,
+    /// A partition that does not exist, where the batch system has partitions.
+    pub unknown_partition: Option<String>,
+    /// How long a job of a moment may take to end.
+    pub patience: Duration,
+    submitted: Mutex<Vec<JobId>>,
+}
+
+impl Site {
+    pub(crate) fn new(
+        scheduler: Arc<dyn Scheduler>,
+        directory: PathBuf,
+        resources: Resources,
+        unknown_partition: Option<String>,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            scheduler,
+            directory,
+            resources,
+            unknown_partition,
+            patience,
+            submitted: Mutex::default(),
+        }
+    }
+
+    /// Returns a job that runs `argv` in the directory, its output in `NAME.out` and `NAME.err`.
+    pub fn job(&self, name: &str, argv: &[&str]) -> JobRequest {
+        JobRequest {
+            tag: new_tag(),
+            comment: Some(format!("reflow conformance {name}")),
+            command: Command {
+                argv: argv.iter().map(|&word| word.to_owned()).collect(),
+                directory: self.directory.clone(),
+                environment: BTreeMap::new(),
+                setup: Vec::new(),
+                serves_indices: false,
+            },
+            array: None,
+            dependencies: Vec::new(),
+            resources: self.resources.clone(),
+            not_before: None,
+            output: OutputPaths {
+                stdout: self.directory.join(format!("{name}.out")),
+                stderr: self.directory.join(format!("{name}.err")),
+            },
+            requeue: false,
+            extra: Vec::new(),
+        }
+    }
+
+    /// Returns a job that runs lines of bash. In an array, `$2` is the index.
+    pub fn shell(&self, name: &str, script: &str) -> JobRequest {
+        self.job(name, &["/bin/bash", "-c", script, name])
+    }
+
+    /// Returns an array of lines of bash.
+    pub fn array(&self, name: &str, count: u32, script: &str) -> JobRequest {
+        JobRequest {
+            array: Some(ArrayRequest {
+                count,
+                at_most: None,
+            }),
+            ..self.shell(name, script)
+        }
+    }
+
+    /// Submits a job; it is cancelled when the case is over.
+    pub async fn submit(&self, request: &JobRequest) -> Result<JobId, Failure> {
+        let job = self.scheduler.submit(request).await?;
+        self.submitted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(job.clone());
+        Ok(job)
+    }
+
+    /// Returns the state of one job.
+    pub async fn status(&self, job: &JobId) -> Result<JobStatus, Failure> {
+        let answer = self.scheduler.status(std::slice::from_ref(job)).await?;
+        let [status] = <[JobStatus; 1]>::try_from(answer)
+            .map_err(|answer| Failure::new(format!("{} answers for one job", answer.len())))?;
+        Ok(status)
+    }
+
+    /// Waits until `holds` of a job's state.
+    pub async fn until(
+        &self,
+        job: &JobId,
+        what: &str,
+        holds: impl Fn(&JobStatus) -> bool,
+    ) -> Result<JobStatus, Failure> {
+        let started = Instant::now();
+        loop {
+            let status = self.status(job).await?;
+            if holds(&status) {
+                return Ok(status);
+            }
+            if started.elapsed() > self.patience {
+                return Err(Failure::new(format!(
+                    "job {job} was not {what} after {} s: {status:?}",
+                    self.patience.as_secs()
+                )));
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until a job, with all its elements, has ended.
+    pub async fn ended(&self, job: &JobId) -> Result<JobStatus, Failure> {
+        self.until(job, "ended", |status| status.state.is_ended())
+            .await
+    }
+
+    /// Waits until a job runs.
+    pub async fn running(&self, job: &JobId) -> Result<JobStatus, Failure> {
+        self.until(job, "running", |status| {
+            matches!(status.state, JobState::Running { .. })
+        })
+        .await
+    }
+
+    /// Waits until a job has ended, and returns how.
+    pub async fn end(&self, job: &JobId) -> Result<ExitStatus, Failure> {
+        match self.ended(job).await?.state {
+            JobState::Ended(end) => Ok(end),
+            other => Err(Failure::new(format!("job {job} is {other:?}"))),
+        }
+    }
+
+    /// Submits a job, waits for its end, and fails unless it ended well.
+    pub async fn succeed(&self, request: &JobRequest) -> Result<JobId, Failure> {
+        let job = self.submit(request).await?;
+        self.succeeded(&job).await?;
+        Ok(job)
+    }
+
+    /// Waits for the end of a job, and fails unless it ended well.
+    pub async fn succeeded(&self, job: &JobId) -> Result<(), Failure> {
+        let end = self.end(job).await?;
+        if end.reason == EndReason::Completed && end.code.is_none_or(|code| code == 0) {
+            Ok(())
+        } else {
+            Err(Failure::new(format!("job {job} ended with {end:?}")))
+        }
+    }
+
+    /// Waits until a file of the case has appeared, and returns its content.
+    pub async fn file(&self, name: &str) -> Result<String, Failure> {
+        let path = self.directory.join(name);
+        let started = Instant::now();
+        while !path.exists() {
+            if started.elapsed() > self.patience {
+                return Err(Failure::new(format!("{name} did not appear")));
+            }
+            sleep(LOOK / 3).await;
+        }
+        Ok(fs_err::read_to_string(path)?)
+    }
+
+    /// Returns whether a file of the case exists.
+    pub fn has(&self, name: &str) -> bool {
+        self.directory.join(name).exists()
+    }
+
+    /// Returns the directory as text.
+    pub fn path(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Cancels what the case has left.
+    pub(crate) async fn clean(&self) {
+        let jobs = std::mem::take(
+            &mut *self
+                .submitted
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let targets: Vec<Target> = jobs.into_iter().map(Target::whole).collect();
+        // The case has its verdict; a failure here shows in the cases about cancelling.
+        let _cancelled = self.scheduler.cancel(&targets).await;
+    }
+}
+
+/// Adds a dependency to a request.
+pub(crate) fn after(mut request: JobRequest, job: &JobId, kind: DependencyKind) -> JobRequest {
+    request.dependencies.push(Dependency {
+        job: job.clone(),
+        kind,
+    });
+    request
+}
+
+/// Returns a tag that nobody has used.
+pub(crate) fn new_tag() -> Tag {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let random = || RandomState::new().build_hasher().finish();
+    let bits = u128::from(random()) << 64 | u128::from(random());
+    let letters = (0..14).map(|place| char::from(LETTERS[(bits >> (5 * place) & 31) as usize]));
+    Tag::new(std::iter::once('c').chain(letters).collect::<String>())
+        .expect("a letter and 14 letters of base 32")
+}
