@@ -234,19 +234,30 @@ impl Facts<'_> {
         })
     }
 
-    /// Slurm itself cancels the children of failed parents: nobody is named, and it never started.
+    /// Slurm itself cancels the children of failed parents: nobody is named, and none had a node. The
+    /// start is then missing, or the time of the cancellation.
     fn is_dependency_failure(&self) -> bool {
         let by_slurm = if self.is_queue {
-            self.reason.starts_with("Dependency")
+            self.reason == "DependencyNeverSatisfied"
         } else {
             self.word == "CANCELLED" && (self.code, self.signal) == (0, 0)
         };
-        by_slurm && self.start.is_none()
+        by_slurm && self.node().is_none()
+    }
+
+    /// The first node; none for what never started.
+    fn node(&self) -> Option<String> {
+        if matches!(self.nodes, "" | "None assigned" | "(null)") {
+            None
+        } else {
+            Some(first_node(self.nodes))
+        }
     }
 
     fn exit_status(&self, reason: EndReason) -> ExitStatus {
         let by_itself = matches!(reason, EndReason::Completed | EndReason::Failed);
-        let node = (self.nodes.split(',').next().unwrap_or_default()).trim();
+        let node = self.node();
+        let started = self.start.filter(|_| node.is_some());
         ExitStatus {
             reason,
             code: (by_itself && self.signal == 0).then_some(self.code),
@@ -255,23 +266,25 @@ impl Facts<'_> {
                 && !matches!(reason, EndReason::StartFailure | EndReason::Memory))
             .then_some(self.signal),
             native: Some(self.word.to_owned()),
-            started: self.start,
+            started,
             ended: self.end,
-            elapsed: (self.elapsed).or_else(|| self.end?.duration_since(self.start?).ok()),
+            elapsed: (self.elapsed.filter(|_| node.is_some()))
+                .or_else(|| self.end?.duration_since(started?).ok()),
             peak_memory: None,
-            node: (!matches!(node, "" | "None assigned" | "(null)")).then(|| first_node(node)),
+            node,
         }
     }
 }
 
-/// Returns the first of `c[1-4]`, which is `c1`; the text itself where it names one node.
+/// Returns the first of `c[1-4],d2` or `a,b`.
 fn first_node(nodes: &str) -> String {
+    let end = nodes.find(',').unwrap_or(nodes.len());
     match nodes.split_once('[') {
-        Some((prefix, list)) => {
+        Some((prefix, list)) if prefix.len() < end => {
             let end = list.find([',', '-', ']']).unwrap_or(list.len());
             format!("{prefix}{}", &list[..end])
         }
-        None => nodes.to_owned(),
+        _ => nodes[..end].to_owned(),
     }
 }
 

@@ -79,7 +79,7 @@ fn the_accounting_tells_ends_and_peak_memory() {
     25_5 Completed code=Some(0) signal=None node="c1" ran=Some(5) peak=Some(3192)
     25_6 Completed code=Some(0) signal=None node="c1" ran=Some(4) peak=Some(3192)
     25_7 Completed code=Some(0) signal=None node="c1" ran=Some(4) peak=Some(3248)
-    26 DependencyFailed code=None signal=None node="-" ran=Some(0) peak=None
+    26 DependencyFailed code=None signal=None node="-" ran=None peak=None
     27 StartFailure code=None signal=None node="c1" ran=Some(0) peak=None
     28 Failed code=None signal=Some(9) node="c1" ran=Some(0) peak=Some(1096)
     29 Pending { reason: None, never: false }
@@ -115,7 +115,12 @@ fn the_end_of_a_list_that_was_cut_is_not_believed() {
 #[test]
 fn ends_that_other_versions_and_sites_report() {
     let end = |word: &str, exit: &str, start: &str| {
-        let line = format!("7|{word}|{exit}|{start}|1795397602|0||c1\n");
+        let node = if start == "None" {
+            "None assigned"
+        } else {
+            "c1"
+        };
+        let line = format!("7|{word}|{exit}|{start}|1795397602|0||{node}\n");
         match &accounting(&line).expect("is understood")[..] {
             [row] => row.state.clone(),
             rows => panic!("{rows:?}"),
@@ -150,6 +155,45 @@ fn ends_that_other_versions_and_sites_report() {
         );
     }
     assert_eq!(end("SOMETHING_NEW", "0:0", "None"), JobState::Unknown);
+}
+
+#[test]
+fn a_child_that_slurm_cancelled_is_told_from_one_that_somebody_cancelled() {
+    let reason = |rows: Vec<Row>| match &rows[0].state {
+        JobState::Ended(end) => (end.reason, end.started),
+        other => panic!("{other:?}"),
+    };
+    // Captured: the start is the time of the cancellation, and both have the same time.
+    for (queued, recorded, expected) in [
+        (
+            "350|CANCELLED|DependencyNeverSatisfied|0|1795398204|1795398204||",
+            "350|CANCELLED|0:0|1795398204|1795398204|0||None assigned",
+            EndReason::DependencyFailed,
+        ),
+        (
+            "355|CANCELLED|Dependency|0|1795398202|1795398202||",
+            "355|CANCELLED by 0|0:0|1795398202|1795398202|0||None assigned",
+            EndReason::Cancelled,
+        ),
+    ] {
+        let found = reason(queue(queued).expect("is understood"));
+        assert_eq!(found, (expected, None));
+        let found = reason(accounting(recorded).expect("is understood"));
+        assert_eq!(found, (expected, None));
+    }
+}
+
+#[test]
+fn the_first_of_several_nodes() {
+    for (nodes, first) in [
+        ("c1", "c1"),
+        ("c[1-4]", "c1"),
+        ("a,b", "a"),
+        ("a,c[1-2]", "a"),
+        ("c[7,9],d1", "c7"),
+    ] {
+        assert_eq!(first_node(nodes), first);
+    }
 }
 
 #[test]

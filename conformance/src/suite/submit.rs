@@ -122,7 +122,7 @@ async fn arguments_arrive_unchanged(site: &Site) -> Outcome {
     let mut argv = vec!["/bin/bash", "-c", script, "x"];
     argv.extend(NASTY);
     site.succeed(&site.job("a", &argv)).await?;
-    let expected: String = NASTY.iter().map(|word| format!("{word}\0")).collect();
+    let expected = format!("{}\0", NASTY.join("\0"));
     ensure_eq!(site.file("seen").await?, expected);
     Ok(())
 }
@@ -137,7 +137,7 @@ async fn the_environment_arrives_unchanged(site: &Site) -> Outcome {
         variables.insert(format!("V{number}"), (*value).to_owned());
     }
     site.succeed(&job).await?;
-    let expected: String = NASTY.iter().map(|value| format!("{value}\0")).collect();
+    let expected = format!("{}\0", NASTY.join("\0"));
     ensure_eq!(site.file("seen").await?, expected);
     Ok(())
 }
