@@ -109,3 +109,36 @@ pub(crate) struct SubmitOptions {
     #[arg(long, value_name = "POLICY")]
     pub(crate) env: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use reflow_core::workflow::{RESERVED_FLAGS, RESERVED_SHORT_FLAGS};
+
+    use super::App;
+
+    #[test]
+    fn no_parameter_can_take_the_place_of_a_flag_of_ours() {
+        let mut app = App::command();
+        app.build();
+        for name in ["submit", "run"] {
+            let command = app.find_subcommand(name).expect("a command");
+            for argument in command.get_arguments() {
+                if let Some(long) = argument.get_long() {
+                    assert!(RESERVED_FLAGS.contains(&long), "--{long} is not reserved");
+                }
+                if let Some(short) = argument.get_short() {
+                    assert!(
+                        RESERVED_SHORT_FLAGS.contains(&short),
+                        "-{short} is not reserved"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        App::command().debug_assert();
+    }
+}
