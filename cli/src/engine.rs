@@ -1,12 +1,12 @@
 //! Calls of the engine.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use reflow_core::engine::RunStatus;
 use reflow_core::id::{RunId, TaskName, WorkflowName};
 use reflow_core::rundir::{BackendRecord, RunDir};
 use reflow_core::scheduler::Scheduler;
-use reflow_core::workflow::{Bound, Description, Graph};
+use reflow_core::workflow::{Bound, Graph};
 use serde_json::Value;
 
 use crate::context::Context;
@@ -32,11 +32,6 @@ pub(crate) struct ElementLog {
 
 fn missing() -> CliError {
     CliError::request("not in this version")
-}
-pub(crate) fn load(file: &Path) -> Result<(Description, Vec<PathBuf>), CliError> {
-    let text = fs_err::read_to_string(file)?;
-    let value = serde_json::from_str(&text).map_err(CliError::fault)?;
-    Ok((Description::from_json(value)?, vec![file.to_owned()]))
 }
 pub(crate) fn status(_: &RunDir) -> Result<RunStatus, CliError> {
     Err(missing())

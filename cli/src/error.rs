@@ -110,12 +110,6 @@ impl CliError {
         self
     }
 
-    /// Adds the place of the fault to the message.
-    pub(crate) fn with_place(mut self, place: &str) -> Self {
-        self.message = format!("{place}: {}", self.message);
-        self
-    }
-
     /// Puts what was being done before the message.
     pub(crate) fn doing(mut self, what: impl Into<String>) -> Self {
         let cause = std::mem::replace(&mut self.message, what.into());

@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use serde_json::Value;
 
-use reflow_core::workflow::{Flag, Graph, Type};
+use reflow_core::workflow::{Bound, Flag, Graph, Type};
 
 use crate::error::CliError;
 
@@ -22,13 +23,14 @@ pub(crate) fn add_flags(mut command: Command, graph: &Graph) -> Command {
     command
 }
 
-/// Returns the values that were given, by flag.
-pub(crate) fn given(
+/// Reads the values that were given and binds them. What is wrong is said all together.
+pub(crate) fn bind(
     graph: &Graph,
     matches: &ArgMatches,
-) -> Result<BTreeMap<String, Value>, CliError> {
+    directory: &Path,
+) -> Result<Bound, CliError> {
     let mut values = BTreeMap::new();
-    let mut faults = Vec::new();
+    let mut misread = BTreeMap::new();
     for flag in graph.parameters().flags() {
         let id = id(flag);
         if !matches!(matches.try_contains_id(&id), Ok(true)) {
@@ -42,13 +44,27 @@ pub(crate) fn given(
             Ok(value) => {
                 values.insert(flag.name.clone(), value);
             }
-            Err(mismatch) => faults.push(format!("parameter `{}`: {mismatch}", flag.name)),
+            Err(mismatch) => {
+                misread.insert(
+                    flag.name.clone(),
+                    format!("parameter `{}`: {mismatch}", flag.name),
+                );
+            }
         }
     }
-    if faults.is_empty() {
-        return Ok(values);
+    let bound = graph.bind(&values, directory);
+    if misread.is_empty() {
+        return Ok(bound?);
     }
-    Err(CliError::request("the parameters do not fit the workflow").with_details(faults))
+    let mut details: Vec<String> = misread.values().cloned().collect();
+    if let Err(mut errors) = bound {
+        // What was given in a wrong form is not missing as well.
+        errors
+            .errors
+            .retain(|error| !misread.contains_key(&error.parameter));
+        details.extend(CliError::from(errors).details);
+    }
+    Err(CliError::request("the parameters do not fit the workflow").with_details(details))
 }
 
 fn id(flag: &Flag) -> String {

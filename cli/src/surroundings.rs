@@ -51,9 +51,10 @@ impl Surroundings {
             .collect()
     }
 
-    /// Returns `path`, taken from the current directory where it is relative.
+    /// Returns `path`, taken from the current directory where it is relative, without
+    /// `.` and doubled slashes.
     pub(crate) fn absolute(&self, path: &Path) -> PathBuf {
-        self.directory.join(path)
+        self.directory.join(path).components().collect()
     }
 
     /// Returns the user's directory of that kind, as XDG has it.

@@ -1,10 +1,10 @@
 use std::path::{Path, PathBuf};
 
 use reflow_core::error::Hint;
+use reflow_core::host::{self, WorkflowFileErrors};
 use reflow_core::workflow::{BindErrors, CheckErrors, Graph};
 
 use crate::configuration::find_project;
-use crate::engine;
 use crate::error::CliError;
 use crate::surroundings::Surroundings;
 
@@ -53,18 +53,28 @@ pub(crate) fn locate(
 
 /// Loads and checks the workflow in `file`.
 pub(crate) fn load(file: &Path) -> Result<Workflow, CliError> {
-    let (description, files) = engine::load(file)?;
-    let graph = Graph::check(description).map_err(|errors| {
-        let shown = CliError::from(errors);
-        shown.with_place(&file.display().to_string())
-    })?;
-    Ok(Workflow { graph, files })
+    let loaded = host::load(file)?;
+    let graph = Graph::check(loaded.description)?;
+    Ok(Workflow {
+        graph,
+        files: loaded.files,
+    })
 }
 
 fn with_hint(error: &(impl ToString + Hint)) -> String {
     match error.hint() {
         Some(hint) => format!("{} ({hint})", error.to_string()),
         None => error.to_string(),
+    }
+}
+
+impl From<WorkflowFileErrors> for CliError {
+    fn from(errors: WorkflowFileErrors) -> Self {
+        let mut details: Vec<String> = errors.errors.iter().map(with_hint).collect();
+        if let Some(check) = &errors.check {
+            details.extend(check.errors.iter().map(with_hint));
+        }
+        Self::request("the workflow cannot be read").with_details(details)
     }
 }
 

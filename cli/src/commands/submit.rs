@@ -86,8 +86,7 @@ pub(crate) fn submit(
     matches: &ArgMatches,
 ) -> Result<Submitted, CliError> {
     let surroundings = &context.surroundings;
-    let given = parameters::given(&workflow.graph, matches)?;
-    let bound = workflow.graph.bind(&given, &surroundings.directory)?;
+    let bound = parameters::bind(&workflow.graph, matches, &surroundings.directory)?;
     let name = workflow.graph.description().name.clone();
     let run_id = engine::new_run_id(&name);
     let run_dir = match &options.run_dir {

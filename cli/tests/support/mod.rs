@@ -130,10 +130,23 @@ impl Outcome {
     /// Returns all of it as text.
     pub fn shown(&self) -> String {
         let mut text = format!("exit {}\n", self.code.unwrap_or(-1));
-        for (name, stream) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+        for (name, stream) in [
+            ("stdout", self.stdout.as_str()),
+            ("stderr", self.stderr.as_str()),
+        ] {
             if !stream.is_empty() {
-                text.push_str(&format!("--- {name}\n{stream}"));
+                text.extend(["--- ", name, "\n", stream]);
             }
+        }
+        text
+    }
+
+    /// Returns all of it as text, with columns two spaces apart: their width depends on where the
+    /// sandbox is.
+    pub fn squeezed(&self) -> String {
+        let mut text = self.shown();
+        while text.contains("   ") {
+            text = text.replace("   ", "  ");
         }
         text
     }
