@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -166,10 +167,12 @@ impl Runner {
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
-        let mut child = command.spawn().map_err(|source| CommandError::Start {
-            program: path.display().to_string(),
-            source,
-        })?;
+        let mut child = start(&mut command)
+            .await
+            .map_err(|source| CommandError::Start {
+                program: path.display().to_string(),
+                source,
+            })?;
         let mut group = Group::of(&child);
         let mut stderr = Vec::new();
         let finished = timeout(
@@ -231,6 +234,19 @@ impl Runner {
         sleep_until(*next).await;
         *next = Instant::now() + self.options.spacing;
     }
+}
+
+/// Starts the program; waits a moment where its file is just being written.
+async fn start(command: &mut tokio::process::Command) -> std::io::Result<tokio::process::Child> {
+    for _ in 0..10 {
+        match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                sleep(Duration::from_millis(20)).await;
+            }
+            started => return started,
+        }
+    }
+    command.spawn()
 }
 
 enum Broken {
