@@ -91,6 +91,15 @@ impl ElementSet {
         None
     }
 
+    /// Returns how many elements are below `element`: its position, where it is in the set.
+    pub fn rank(&self, element: u32) -> u32 {
+        self.ranges
+            .iter()
+            .take_while(|(first, _)| *first < element)
+            .map(|(first, end)| (*end).min(element) - first)
+            .sum()
+    }
+
     /// Returns the lowest element.
     pub fn first(&self) -> Option<u32> {
         self.ranges.first().map(|(first, _)| *first)
@@ -196,6 +205,7 @@ mod tests {
             prop_assert_eq!(set.len() as usize, list.len());
             for (position, element) in list.iter().enumerate() {
                 prop_assert_eq!(set.nth(u32::try_from(position).unwrap()), Some(*element));
+                prop_assert_eq!(set.rank(*element) as usize, position);
             }
             for element in 0..200 {
                 prop_assert_eq!(set.contains(element), list.binary_search(&element).is_ok());

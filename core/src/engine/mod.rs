@@ -5,11 +5,21 @@
 //! pure: a snapshot in, actions out.
 
 mod clock;
+mod dispatch;
+mod error;
+mod ingest;
+mod observe;
+mod pass;
 mod plan;
 mod report;
+mod request;
+mod services;
 mod state;
 
 pub use clock::Clock;
+pub use dispatch::{DispatchOptions, Dispatched, dispatch};
+pub use error::EngineError;
 pub use plan::{Action, Lookup, NothingRemembered, Snapshot, plan};
 pub use report::{Counts, ElementReport, ElementState, RunState, RunStatus, TaskStatus};
+pub use services::{NoProbe, Probe, Services};
 pub use state::{Element, Phase, State, Submission, TaskState, Verdict, Width};

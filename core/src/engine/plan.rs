@@ -524,7 +524,7 @@ impl Planner<'_> {
     /// Sees to it that somebody plans again: when a width becomes known, or else when everything that
     /// was sent has ended.
     fn drive(&mut self) {
-        if self.snapshot.dispatch == DispatchMode::Login {
+        if self.snapshot.dispatch == DispatchMode::Login || self.state.paused.is_some() {
             return;
         }
         self.guard_own();

@@ -11,6 +11,7 @@ mod reader;
 mod record;
 
 pub use holder::{Holder, Liveness, SystemLiveness};
+pub(crate) use lease::HEARTBEAT;
 pub use lease::{Lease, LeaseError, Taken, take};
 pub use reader::{Journal, read_journal};
 pub use record::{Edge, Entry, NotSent, Record, SubmissionKind, SubmissionRecord};

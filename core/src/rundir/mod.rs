@@ -4,13 +4,14 @@
 //! place. No database and no locks, since shared file systems break both.
 
 mod layout;
+mod owner;
 mod record;
 mod submission;
 mod value;
 
 pub use layout::{RunDir, RunDirError, create_exclusive, publish};
+pub use owner::Owner;
 pub use record::{BackendRecord, DispatchMode, JobEnvironment, RUN_SCHEMA, RunRecord};
-pub(crate) use submission::same_job;
 pub use submission::{
     InputPlan, SourcePlan, SubmissionElements, SubmissionFile, SubmissionHeader, UpstreamPart,
     UpstreamPlan,

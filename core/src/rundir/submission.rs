@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{ValueRef, publish};
 use crate::elements::ElementSet;
-use crate::id::{JobId, ParameterName, Tag, WorkflowName};
+use crate::id::{ParameterName, Tag, WorkflowName};
 use crate::workflow::{Delivery, Items, TaskDescription, TaskIndex};
 
 const MAGIC: &[u8; 8] = b"reflows1";
@@ -215,10 +215,4 @@ impl SubmissionFile {
             }
         }
     }
-}
-
-/// Returns whether two ids name the same job; inside a Slurm job the `;cluster` of `sbatch --parsable` is not known.
-pub(crate) fn same_job(a: &JobId, b: &JobId) -> bool {
-    let short = |id: &JobId| id.as_str().split(';').next().unwrap_or_default().to_owned();
-    a == b || short(a) == short(b)
 }

@@ -1,0 +1,197 @@
+//! Moving results from the spool into packs, and into the state.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+
+use fs_err as fs;
+
+use super::{ElementState, Phase, State};
+use crate::elements::ElementSet;
+use crate::journal::{Record, SubmissionKind};
+use crate::results::{Outcome, ResultRecord, Spool, SpoolFrame, read_spool};
+use crate::rundir::RunDir;
+use crate::segment::write_pack;
+use crate::workflow::{Graph, Items, TaskIndex};
+
+/// What the spools say that the journal does not say yet.
+#[derive(Debug, Default)]
+pub(super) struct Spooled {
+    /// Elements whose body was started, by submission.
+    pub(super) started: HashMap<u32, BTreeSet<u32>>,
+    /// Bodies that were ended by a signal to their worker; the batch system knows why.
+    pub(super) interrupted: BTreeMap<(u32, u32), ResultRecord>,
+}
+
+/// New results of one submission, ready to be recorded.
+#[derive(Debug)]
+pub(super) struct Ingest {
+    pub(super) position: u32,
+    pub(super) record: Record,
+}
+
+/// Returns the state that a result gives its element.
+pub(super) fn state_of(outcome: Outcome) -> Option<ElementState> {
+    match outcome {
+        Outcome::Succeeded => Some(ElementState::Succeeded),
+        Outcome::Failed => Some(ElementState::Failed),
+        Outcome::Skipped => Some(ElementState::Skipped),
+        Outcome::Cancelled => Some(ElementState::Cancelled),
+        Outcome::Restarted => Some(ElementState::Lost),
+        Outcome::HandedBack | Outcome::Interrupted => None,
+    }
+}
+
+/// Returns whether a task fans out over the lists that `task` returns.
+fn counts_items(graph: &Graph, task: TaskIndex) -> bool {
+    graph.task(task).consumers.iter().any(|consumer| {
+        graph
+            .task(*consumer)
+            .inputs
+            .iter()
+            .flat_map(|input| &input.sources)
+            .any(|source| {
+                source.task == task && matches!(source.items, Items::List | Items::Flatten)
+            })
+    })
+}
+
+/// Reads the spools of all live submissions and packs what is new.
+pub(super) fn collect(
+    dir: &RunDir,
+    graph: &Graph,
+    state: &State,
+) -> io::Result<(Vec<Ingest>, Spooled)> {
+    let mut ingests = Vec::new();
+    let mut spooled = Spooled::default();
+    for (position, submission) in state.live() {
+        let SubmissionKind::Elements { task, .. } = submission.record.kind else {
+            continue;
+        };
+        let tag = &submission.record.tag;
+        let is_ours = |element: u32| {
+            state
+                .task(task)
+                .elements
+                .get(element as usize)
+                .is_some_and(|entry| {
+                    entry.state == ElementState::Queued && entry.submission == position
+                })
+        };
+        let mut new: BTreeMap<u32, ResultRecord> = BTreeMap::new();
+        let mut handed_back = BTreeSet::new();
+        for file in Spool::new(dir.spool(tag)).files()? {
+            let content = match read_spool(&file) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other?,
+            };
+            if content.is_damaged {
+                tracing::warn!(file = %file.display(), "bytes that are no result were set aside");
+            }
+            spooled
+                .started
+                .entry(position)
+                .or_default()
+                .extend(content.started);
+            for mut result in content.ended {
+                if !is_ours(result.element) {
+                    continue;
+                }
+                result.worker.clone_from(&content.worker);
+                match result.outcome {
+                    Outcome::HandedBack => {
+                        handed_back.insert(result.element);
+                    }
+                    Outcome::Interrupted => {
+                        spooled
+                            .interrupted
+                            .insert((position, result.element), result);
+                    }
+                    _ => {
+                        new.insert(result.element, result);
+                    }
+                }
+            }
+        }
+        if new.is_empty() && handed_back.is_empty() {
+            continue;
+        }
+        let record = pack(dir, graph, tag, submission.packs, task, new, handed_back)?;
+        ingests.push(Ingest { position, record });
+    }
+    Ok((ingests, spooled))
+}
+
+fn pack(
+    dir: &RunDir,
+    graph: &Graph,
+    tag: &crate::id::Tag,
+    number: u32,
+    task: TaskIndex,
+    new: BTreeMap<u32, ResultRecord>,
+    handed_back: BTreeSet<u32>,
+) -> io::Result<Record> {
+    let counted = counts_items(graph, task);
+    let mut ended: BTreeMap<ElementState, ElementSet> = BTreeMap::new();
+    let mut items = Vec::new();
+    let mut records = Vec::with_capacity(new.len());
+    for (element, result) in new {
+        if let Some(state) = state_of(result.outcome) {
+            ended.entry(state).or_default().insert(element);
+        }
+        if counted
+            && let Some(number) = result
+                .value
+                .as_ref()
+                .and_then(crate::rundir::ValueRef::items)
+        {
+            items.push((element, number));
+        }
+        records.push((element, serde_json::to_vec(&SpoolFrame::End(result))?));
+    }
+    write_pack(&dir.pack(tag, number), records)?;
+    Ok(Record::Ingested {
+        tag: tag.clone(),
+        pack: number,
+        ended: ended.into_iter().collect(),
+        handed_back: handed_back.into_iter().collect(),
+        items,
+    })
+}
+
+/// Writes a pack with the one result of an element whose end was decided otherwise, so that its output
+/// is still found.
+pub(super) fn pack_one(
+    dir: &RunDir,
+    state: &State,
+    position: u32,
+    result: ResultRecord,
+) -> io::Result<Record> {
+    let submission = state.submission(position);
+    let tag = submission.record.tag.clone();
+    let element = result.element;
+    write_pack(
+        &dir.pack(&tag, submission.packs),
+        vec![(element, serde_json::to_vec(&SpoolFrame::End(result))?)],
+    )?;
+    Ok(Record::Ingested {
+        tag,
+        pack: submission.packs,
+        ended: Vec::new(),
+        handed_back: ElementSet::new(),
+        items: Vec::new(),
+    })
+}
+
+/// Marks a submission as over and removes its spool, when nothing more can come from it.
+pub(super) fn close_spool(dir: &RunDir, state: &State, position: u32) -> io::Result<()> {
+    let submission = state.submission(position);
+    if submission.phase != Phase::Over {
+        return Ok(());
+    }
+    let tag = &submission.record.tag;
+    fs::write(dir.closed(tag), b"")?;
+    match fs::remove_dir_all(dir.spool(tag)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,340 @@
+//! What the batch system says about elements whose workers are silent.
+//!
+//! The worker's result comes first, the batch system second; an element is given up only when both have
+//! been looked at, the results again after a grace period.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::ingest::Spooled;
+use super::{ElementState, State};
+use crate::elements::ElementSet;
+use crate::journal::SubmissionKind;
+use crate::results::{IndexClaim, Spool, WorkerRecord};
+use crate::rundir::{Owner, RunDir};
+use crate::scheduler::{EndReason, ExitStatus, JobState, JobStatus};
+use crate::workflow::TaskIndex;
+
+/// How long a job that nobody knows is believed to be there: histories lag behind queues by seconds.
+const UNKNOWN_GRACE: Duration = Duration::from_secs(30);
+/// How often an element may come back unstarted before it is given up.
+const MOST_RETURNS: u32 = 5;
+
+/// How long to wait for a result after the batch system said that the job has ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grace {
+    ended: Duration,
+    unknown: Duration,
+}
+
+impl Grace {
+    /// Returns the grace for a file system on which a file is seen elsewhere after `latency`.
+    pub(super) fn new(latency: Duration) -> Self {
+        Self {
+            ended: latency,
+            unknown: UNKNOWN_GRACE.max(latency),
+        }
+    }
+}
+
+/// Elements under suspicion, by submission and element: since when, and whether their end is known.
+pub(super) type Suspects = BTreeMap<(u32, u32), (Instant, bool)>;
+
+/// What is decided.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// A dispatch job is over.
+    Closed(u32),
+    /// Elements have ended.
+    Ended {
+        position: u32,
+        task: TaskIndex,
+        elements: ElementSet,
+        state: ElementState,
+        reason: Option<EndReason>,
+        message: String,
+    },
+    /// Elements will not be run by their job, and their body was never started.
+    NeverStarted { position: u32, elements: ElementSet },
+}
+
+/// What follows from one look at the batch system.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    pub(super) verdicts: Vec<Verdict>,
+    /// How long until the next suspect can be judged.
+    pub(super) wait: Option<Duration>,
+}
+
+/// Judges what the batch system said about submissions.
+pub(super) fn judge(
+    state: &State,
+    spooled: &Spooled,
+    watched: &[(u32, JobStatus)],
+    suspects: &mut Suspects,
+    grace: Grace,
+) -> Judged {
+    let mut judged = Judged::default();
+    let mut suspected = Suspects::new();
+    for (position, status) in watched {
+        let record = &state.submission(*position).record;
+        let mut ripe = |element: u32, is_known: bool, judged: &mut Judged| {
+            let since = suspects
+                .get(&(*position, element))
+                .filter(|(_, known)| *known == is_known);
+            let since = since.map_or_else(Instant::now, |(since, _)| *since);
+            suspected.insert((*position, element), (since, is_known));
+            let grace = if is_known { grace.ended } else { grace.unknown };
+            match grace
+                .checked_sub(since.elapsed())
+                .filter(|left| !left.is_zero())
+            {
+                None => true,
+                Some(left) => {
+                    judged.wait = Some(judged.wait.map_or(left, |wait| wait.min(left)));
+                    false
+                }
+            }
+        };
+        let SubmissionKind::Elements {
+            task,
+            elements,
+            batch,
+            ..
+        } = &record.kind
+        else {
+            let is_over = match status.state {
+                JobState::Ended(_) => true,
+                JobState::Unknown => ripe(0, false, &mut judged),
+                _ => false,
+            };
+            if is_over {
+                judged.verdicts.push(Verdict::Closed(*position));
+            }
+            continue;
+        };
+        let by_index: BTreeMap<u32, &JobState> = status
+            .elements
+            .iter()
+            .map(|element| (element.index, &element.state))
+            .collect();
+        let is_array = record.indices().is_some_and(|count| count > 1);
+        let started = spooled.started.get(position);
+        let mut groups: BTreeMap<String, (Ruling, ElementSet)> = BTreeMap::new();
+        for (rank, element) in (0u32..).zip(elements.iter()) {
+            let entry = state.task(*task).elements.get(element as usize);
+            if !entry.is_some_and(|entry| {
+                entry.state == ElementState::Queued && entry.submission == *position
+            }) {
+                continue;
+            }
+            let index = rank / batch;
+            let of_index = if is_array {
+                by_index.get(&index).copied().unwrap_or(&JobState::Unknown)
+            } else {
+                &status.state
+            };
+            let exit = match of_index {
+                JobState::Pending { .. } | JobState::Running { .. } => continue,
+                JobState::Ended(exit) => Some(exit),
+                JobState::Unknown => None,
+            };
+            if !ripe(element, exit.is_some(), &mut judged) {
+                continue;
+            }
+            let evidence = Evidence {
+                exit,
+                started: started.is_some_and(|started| started.contains(&element)),
+                interrupted: spooled
+                    .interrupted
+                    .get(&(*position, element))
+                    .and_then(|result| result.signal),
+                returns: state.returns.get(&(*task, element)).copied().unwrap_or(0),
+            };
+            let ruling = evidence.rule();
+            groups
+                .entry(format!("{ruling:?}"))
+                .or_insert_with(|| (ruling, ElementSet::new()))
+                .1
+                .insert(element);
+        }
+        for (ruling, elements) in groups.into_values() {
+            judged.verdicts.push(match ruling {
+                Ruling::HandBack => Verdict::NeverStarted {
+                    position: *position,
+                    elements,
+                },
+                Ruling::End {
+                    state,
+                    reason,
+                    message,
+                } => Verdict::Ended {
+                    position: *position,
+                    task: *task,
+                    elements,
+                    state,
+                    reason,
+                    message,
+                },
+            });
+        }
+    }
+    *suspects = suspected;
+    judged
+}
+
+struct Evidence<'a> {
+    /// How the batch system says that it ended, if it does.
+    exit: Option<&'a ExitStatus>,
+    /// Whether its body was started.
+    started: bool,
+    /// The signal that its worker was told to end by.
+    interrupted: Option<i32>,
+    /// How often it came back unstarted.
+    returns: u32,
+}
+
+#[derive(Debug, Clone)]
+enum Ruling {
+    HandBack,
+    End {
+        state: ElementState,
+        reason: Option<EndReason>,
+        message: String,
+    },
+}
+
+impl Evidence<'_> {
+    fn rule(&self) -> Ruling {
+        let end = |state, reason, message: String| Ruling::End {
+            state,
+            reason,
+            message,
+        };
+        let Some(exit) = self.exit else {
+            return match () {
+                () if self.started || self.interrupted.is_some() => end(
+                    ElementState::Lost,
+                    Some(EndReason::Lost),
+                    "its worker stopped without a result, and the batch system does not know its job any more".to_owned(),
+                ),
+                () if self.returns < MOST_RETURNS => Ruling::HandBack,
+                () => end(
+                    ElementState::Lost,
+                    Some(EndReason::Lost),
+                    format!("the batch system forgot its job {} times before it started", self.returns + 1),
+                ),
+            };
+        };
+        let native = exit
+            .native
+            .as_ref()
+            .map_or_else(String::new, |word| format!(" ({word})"));
+        let how = match (exit.signal, exit.code) {
+            (Some(signal), _) => format!("signal {signal}"),
+            (None, Some(code)) => format!("exit status {code}"),
+            (None, None) => "an unknown exit status".to_owned(),
+        };
+        let reason = Some(exit.reason);
+        match exit.reason {
+            EndReason::Walltime => end(
+                ElementState::Failed,
+                reason,
+                format!("it ran longer than its walltime{native}"),
+            ),
+            EndReason::Memory => end(
+                ElementState::Failed,
+                reason,
+                format!("it used more memory than it asked for{native}"),
+            ),
+            EndReason::NodeFailure => end(
+                ElementState::Failed,
+                reason,
+                format!("its node failed{native}"),
+            ),
+            EndReason::Preempted => end(
+                ElementState::Failed,
+                reason,
+                format!("its job was preempted{native}"),
+            ),
+            EndReason::StartFailure => end(
+                ElementState::Failed,
+                reason,
+                format!("its job could not be started{native}"),
+            ),
+            EndReason::Cancelled => end(
+                ElementState::Cancelled,
+                reason,
+                format!("its job was cancelled in the batch system{native}"),
+            ),
+            EndReason::DependencyFailed if !self.started && self.returns < MOST_RETURNS => {
+                Ruling::HandBack
+            }
+            EndReason::Completed | EndReason::Failed if !self.started => end(
+                ElementState::Failed,
+                Some(EndReason::StartFailure),
+                format!(
+                    "its job ended with {how} before the body started{native}; the output of the job says why"
+                ),
+            ),
+            _ => end(
+                ElementState::Lost,
+                reason,
+                format!("its worker ended with {how}, without a result{native}"),
+            ),
+        }
+    }
+}
+
+/// Takes elements back from a submission whose job did not start them, so that it cannot start them
+/// later either. Returns those that could be taken back.
+pub(super) fn take_back(
+    dir: &RunDir,
+    state: &State,
+    position: u32,
+    elements: ElementSet,
+) -> io::Result<ElementSet> {
+    let record = &state.submission(position).record;
+    let SubmissionKind::Elements {
+        elements: all,
+        batch,
+        ..
+    } = &record.kind
+    else {
+        return Ok(ElementSet::new());
+    };
+    match Owner::claim(&dir.owner(&record.tag), &Owner::Void)? {
+        None | Some(Owner::Void) => return Ok(elements),
+        Some(Owner::Job(_)) => {}
+    }
+    // Some index of it has run: single indices are claimed as their workers would.
+    let spool = Spool::new(dir.spool(&record.tag));
+    let nobody = WorkerRecord {
+        job: None,
+        node: String::new(),
+        log: String::new(),
+    };
+    let mut claimed: BTreeMap<u32, bool> = BTreeMap::new();
+    let mut taken = ElementSet::new();
+    for element in elements.iter() {
+        let index = all.rank(element) / batch;
+        let is_ours = match claimed.get(&index) {
+            Some(is_ours) => *is_ours,
+            None => {
+                let is_ours = match spool.claim(index, &nobody)? {
+                    IndexClaim::Claimed(_) => true,
+                    IndexClaim::Taken(content) => content.worker.as_ref() == Some(&nobody),
+                };
+                claimed.insert(index, is_ours);
+                is_ours
+            }
+        };
+        if is_ours {
+            taken.insert(element);
+        }
+    }
+    Ok(taken)
+}

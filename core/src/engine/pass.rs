@@ -1,0 +1,497 @@
+//! One pass of dispatch, by the holder of the lease.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use fs_err as fs;
+use tokio::time::Instant;
+
+use super::dispatch::wakes;
+use super::ingest::{self, Spooled};
+use super::observe::{self, Suspects};
+use super::plan::{Action, NothingRemembered, Snapshot, plan};
+use super::request::{FileBuilder, job_request};
+use super::{Dispatched, EngineError, Phase, Services, State};
+use crate::id::{JobId, Tag};
+use crate::journal::{
+    HEARTBEAT, Journal, Lease, LeaseError, NotSent, Record, SubmissionKind, SubmissionRecord,
+};
+use crate::results::ResultFinder;
+use crate::rundir::{Owner, RunDir};
+use crate::scheduler::{Found, JobRequest, Scheduler, SchedulerErrorKind, Target};
+use crate::workflow::Graph;
+
+/// Refusals for now, in a row, after which a pass gives up.
+const MOST_REFUSALS: u32 = 4;
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+
+pub(super) struct Pass<'a> {
+    dir: &'a RunDir,
+    graph: &'a Graph,
+    scheduler: &'a dyn Scheduler,
+    services: &'a Services,
+    lease: Lease,
+    state: State,
+    own: Option<Tag>,
+    finder: ResultFinder,
+    suspects: Suspects,
+    /// When requests of unknown fate were first looked up in vain.
+    absent: BTreeMap<u32, Instant>,
+    refusals: u32,
+    refused: Option<(String, String)>,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(
+        dir: &'a RunDir,
+        graph: &'a Graph,
+        scheduler: &'a dyn Scheduler,
+        services: &'a Services,
+        lease: Lease,
+        journal: &Journal,
+        own: Option<Tag>,
+    ) -> Self {
+        Self {
+            dir,
+            graph,
+            scheduler,
+            services,
+            lease,
+            state: State::fold(graph, &journal.entries),
+            own,
+            finder: ResultFinder::new(dir.clone()),
+            suspects: Suspects::default(),
+            absent: BTreeMap::new(),
+            refusals: 0,
+            refused: None,
+        }
+    }
+
+    fn record(&mut self, record: Record) -> Result<(), EngineError> {
+        self.lease.append(record.clone())?;
+        self.state.apply(&record);
+        Ok(())
+    }
+
+    /// Shows that we are there while something takes long.
+    async fn beating<F: Future>(&self, work: F) -> Result<F::Output, EngineError> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                output = &mut work => return Ok(output),
+                () = tokio::time::sleep(HEARTBEAT) => self.lease.beat()?,
+            }
+        }
+    }
+
+    pub(super) async fn run(&mut self) -> Result<Dispatched, EngineError> {
+        if self.state.finished.is_none() {
+            self.settle_drivers()?;
+            if self.state.paused.is_some() {
+                self.record(Record::Resumed)?;
+            }
+            self.work().await?;
+        }
+        for wake in wakes(self.dir)? {
+            remove(&wake)?;
+        }
+        self.services.probe.reach("release").await;
+        // What was written after somebody took over does not count; it must not look like a result.
+        self.lease.check()?;
+        self.record(Record::Released)?;
+        self.lease.sync()?;
+        Ok(Dispatched::Done {
+            finished: self.state.finished,
+            paused: self.state.paused.clone(),
+            refused: self.refused.take(),
+        })
+    }
+
+    /// Closes our own job, which will not plan again, and guards that have nothing left to guard.
+    fn settle_drivers(&mut self) -> Result<(), EngineError> {
+        let mut over = Vec::new();
+        for (position, submission) in self.state.live() {
+            let tag = &submission.record.tag;
+            let is_over = match &submission.record.kind {
+                _ if Some(tag) == self.own.as_ref() => true,
+                SubmissionKind::Guard { of } => self
+                    .state
+                    .position(of)
+                    .is_none_or(|of| self.state.submission(of).phase == Phase::Over),
+                _ => false,
+            };
+            if is_over {
+                over.push(self.state.submission(position).record.tag.clone());
+            }
+        }
+        over.into_iter()
+            .try_for_each(|tag| self.record(Record::Closed { tag }))
+    }
+
+    async fn work(&mut self) -> Result<(), EngineError> {
+        loop {
+            // Taken as done by what follows: the results that the requests were about are there already.
+            for wake in wakes(self.dir)? {
+                remove(&wake)?;
+            }
+            if !self.state.is_cancelled && self.dir.is_cancelled()? {
+                self.record(Record::CancelRequested)?;
+            }
+            self.services.probe.reach("ingest").await;
+            let spooled = self.ingest()?;
+            let intents_wait = self.resolve_intents().await?;
+            let is_changed = self.plan_and_act().await?;
+            if self.state.finished.is_some() {
+                return Ok(());
+            }
+            if is_changed || self.is_cancel_new()? || !wakes(self.dir)?.is_empty() {
+                continue;
+            }
+            let watch_wait = self.observe(&spooled).await?;
+            let wait = match (intents_wait, watch_wait) {
+                (_, Wait::Changed) => continue,
+                (Some(a), Wait::For(b)) => a.min(b),
+                (Some(a), Wait::Nothing) => a,
+                (None, Wait::For(b)) => b,
+                (None, Wait::Nothing) => return Ok(()),
+            };
+            self.beating(tokio::time::sleep(wait)).await?;
+            self.lease.check()?;
+        }
+    }
+
+    fn is_cancel_new(&self) -> Result<bool, EngineError> {
+        Ok(!self.state.is_cancelled && self.dir.is_cancelled()?)
+    }
+
+    fn ingest(&mut self) -> Result<Spooled, EngineError> {
+        let (ingests, spooled) = ingest::collect(self.dir, self.graph, &self.state)?;
+        let positions: Vec<u32> = ingests.iter().map(|ingest| ingest.position).collect();
+        for ingest in ingests {
+            self.record(ingest.record)?;
+        }
+        if !positions.is_empty() {
+            // The record first: a spool is removed only when its pack is known to everybody.
+            self.lease.sync()?;
+            for position in positions {
+                ingest::close_spool(self.dir, &self.state, position)?;
+            }
+        }
+        Ok(spooled)
+    }
+
+    // --- requests of unknown fate ---
+
+    /// Finds out what became of requests that were announced and have no job id. Returns how long to
+    /// wait before looking again.
+    async fn resolve_intents(&mut self) -> Result<Option<Duration>, EngineError> {
+        let open: Vec<(u32, Tag)> = self
+            .state
+            .live()
+            .filter(|(_, submission)| submission.phase == Phase::Intended)
+            .map(|(position, submission)| (position, submission.record.tag.clone()))
+            .collect();
+        let mut unknown = Vec::new();
+        for (position, tag) in open {
+            match Owner::read(&self.dir.owner(&tag))? {
+                Some(Owner::Job(job)) => self.record(Record::Submitted { tag, job })?,
+                Some(Owner::Void) => self.never_sent(tag, "it was given up")?,
+                None => unknown.push((position, tag)),
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(None);
+        }
+        self.services.probe.reach("find").await;
+        let tags: Vec<Tag> = unknown.iter().map(|(_, tag)| tag.clone()).collect();
+        let answers = match self.beating(self.scheduler.find(&tags)).await? {
+            Ok(answers) if answers.len() == tags.len() => answers,
+            Ok(_) => vec![Found::Unknowable; tags.len()],
+            Err(error) => {
+                tracing::warn!(%error, "requests could not be looked up");
+                vec![Found::Unknowable; tags.len()]
+            }
+        };
+        let patience = self.scheduler.capabilities().message_timeout;
+        let mut wait: Option<Duration> = None;
+        for ((position, tag), answer) in unknown.into_iter().zip(answers) {
+            if let Found::Present(jobs) = answer
+                && let Some(job) = jobs.into_iter().next()
+            {
+                self.record(Record::Submitted { tag, job })?;
+                continue;
+            }
+            // Not found is no proof: the request may still be on its way. After the batch system's own
+            // message timeout it is given up, and the owner file sees to it that no job of it runs.
+            let first = *self.absent.entry(position).or_insert_with(Instant::now);
+            match patience
+                .checked_sub(first.elapsed())
+                .filter(|left| !left.is_zero())
+            {
+                Some(left) => wait = Some(wait.map_or(left, |wait| wait.min(left))),
+                None => self.give_up(tag)?,
+            }
+        }
+        Ok(wait)
+    }
+
+    fn give_up(&mut self, tag: Tag) -> Result<(), EngineError> {
+        match Owner::claim(&self.dir.owner(&tag), &Owner::Void)? {
+            None | Some(Owner::Void) => self.never_sent(tag, "no job of it was found"),
+            Some(Owner::Job(job)) => self.record(Record::Submitted { tag, job }),
+        }
+    }
+
+    fn never_sent(&mut self, tag: Tag, why: &str) -> Result<(), EngineError> {
+        self.record(Record::NotSent {
+            tag,
+            why: NotSent::Temporary {
+                message: why.to_owned(),
+            },
+        })
+    }
+
+    // --- planning ---
+
+    /// Plans and carries the plan out; says whether anything was done.
+    async fn plan_and_act(&mut self) -> Result<bool, EngineError> {
+        let snapshot = Snapshot {
+            run: &self.dir.record().run_id,
+            graph: self.graph,
+            state: &self.state,
+            dispatch: self.dir.record().dispatch,
+            own: self.own.as_ref(),
+        };
+        let actions = plan(snapshot, self.scheduler.capabilities(), &NothingRemembered);
+        let mut is_changed = false;
+        for action in actions {
+            match action {
+                Action::Record(record) => {
+                    if matches!(record, Record::Finished { .. }) {
+                        self.services.probe.reach("finish").await;
+                        self.lease.check()?;
+                    }
+                    self.record(record)?;
+                    is_changed = true;
+                }
+                Action::Send(submission) => {
+                    if self.is_cancel_new()? {
+                        return Ok(true);
+                    }
+                    is_changed |= self.send(submission).await?;
+                    if self.refusals >= MOST_REFUSALS {
+                        let message = self
+                            .refused
+                            .as_ref()
+                            .map_or_else(String::new, |(_, message)| message.clone());
+                        self.record(Record::Paused { message })?;
+                        return Ok(true);
+                    }
+                }
+                Action::Cancel(tags) => self.cancel(&tags).await?,
+            }
+        }
+        Ok(is_changed)
+    }
+
+    /// Announces and sends one request; says whether anything was done.
+    async fn send(&mut self, submission: SubmissionRecord) -> Result<bool, EngineError> {
+        let Some(request) = job_request(self.dir, self.graph, &self.state, &submission) else {
+            return Ok(false);
+        };
+        self.services.probe.reach("write-submission").await;
+        fs::create_dir_all(self.dir.logs(&submission.tag))?;
+        let mut name = "dispatch".to_owned();
+        if let SubmissionKind::Elements {
+            task,
+            attempt,
+            elements,
+            batch,
+        } = &submission.kind
+        {
+            let mut files = FileBuilder {
+                dir: self.dir,
+                graph: self.graph,
+                state: &self.state,
+                finder: &mut self.finder,
+            };
+            files.write(&submission.tag, *task, *attempt, elements, *batch)?;
+            self.graph
+                .declared(*task)
+                .name
+                .as_str()
+                .clone_into(&mut name);
+        }
+        self.services.probe.reach("intent").await;
+        let tag = submission.tag.clone();
+        self.record(Record::Intent(submission))?;
+        self.lease.sync()?;
+        self.services.probe.reach("submit").await;
+        // Between announcing and sending: see `journal`.
+        self.lease.check()?;
+        let answer = self.beating(self.scheduler.submit(&request)).await?;
+        self.services.probe.reach("submitted").await;
+        match answer {
+            Ok(job) => {
+                self.refusals = 0;
+                self.record(Record::Submitted { tag, job })?;
+            }
+            Err(failure) if failure.may_exist => {
+                tracing::warn!(%tag, error = %failure, "it is not known whether the job exists");
+            }
+            Err(failure) => {
+                let message = failure.to_string();
+                let is_final = matches!(
+                    failure.error.kind(),
+                    SchedulerErrorKind::Rejected
+                        | SchedulerErrorKind::InvalidRequest
+                        | SchedulerErrorKind::Unsupported
+                        | SchedulerErrorKind::Permission
+                );
+                self.refused = Some((name, message.clone()));
+                let why = if is_final {
+                    NotSent::Rejected { message }
+                } else {
+                    NotSent::Temporary { message }
+                };
+                self.record(Record::NotSent { tag, why })?;
+                if is_final && request_is_driver(&request) {
+                    self.refusals = MOST_REFUSALS;
+                } else if !is_final {
+                    self.refusals += 1;
+                    if self.refusals < MOST_REFUSALS {
+                        self.beating(tokio::time::sleep(FIRST_DELAY * (1 << self.refusals)))
+                            .await?;
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    async fn cancel(&mut self, tags: &[Tag]) -> Result<(), EngineError> {
+        let job = |tag: &Tag| self.state.submission(self.state.position(tag)?).job.clone();
+        let targets: Vec<Target> = tags.iter().filter_map(job).map(Target::whole).collect();
+        if targets.is_empty() {
+            return Ok(());
+        }
+        self.services.probe.reach("cancel").await;
+        self.lease.check()?;
+        if let Err(error) = self.beating(self.scheduler.cancel(&targets)).await? {
+            tracing::warn!(%error, "jobs that have nothing to do any more could not be cancelled");
+        }
+        Ok(())
+    }
+
+    // --- watching ---
+
+    /// Asks the batch system about what is under way, and ends what has died.
+    async fn observe(&mut self, spooled: &Spooled) -> Result<Wait, EngineError> {
+        let jobs: Vec<(u32, JobId)> = self
+            .state
+            .live()
+            .filter(|(_, submission)| {
+                !matches!(submission.record.kind, SubmissionKind::Guard { .. })
+            })
+            .filter_map(|(position, submission)| Some((position, submission.job.clone()?)))
+            .collect();
+        if jobs.is_empty() {
+            self.suspects.clear();
+            return Ok(Wait::Nothing);
+        }
+        self.services.probe.reach("status").await;
+        let ids: Vec<JobId> = jobs.iter().map(|(_, job)| job.clone()).collect();
+        let statuses = match self.beating(self.scheduler.status(&ids)).await? {
+            Ok(statuses) if statuses.len() == ids.len() => statuses,
+            Ok(_) => return Ok(Wait::Nothing),
+            Err(error) => {
+                tracing::warn!(%error, "the batch system does not say how the jobs are");
+                return Ok(Wait::Nothing);
+            }
+        };
+        let grace = observe::Grace::new(Duration::from_millis(self.dir.record().latency_ms));
+        let watched: Vec<_> = jobs
+            .into_iter()
+            .map(|(position, _)| position)
+            .zip(statuses)
+            .collect();
+        let judged = observe::judge(&self.state, spooled, &watched, &mut self.suspects, grace);
+        let mut is_changed = false;
+        for verdict in judged.verdicts {
+            self.services.probe.reach("verdict").await;
+            is_changed |= self.pronounce(verdict, spooled)?;
+        }
+        Ok(match judged.wait {
+            _ if is_changed => Wait::Changed,
+            Some(wait) => Wait::For(wait),
+            None => Wait::Nothing,
+        })
+    }
+
+    fn pronounce(
+        &mut self,
+        verdict: observe::Verdict,
+        spooled: &Spooled,
+    ) -> Result<bool, EngineError> {
+        match verdict {
+            observe::Verdict::Closed(position) => {
+                let tag = self.state.submission(position).record.tag.clone();
+                self.record(Record::Closed { tag })?;
+            }
+            observe::Verdict::Ended {
+                position,
+                task,
+                elements,
+                state,
+                reason,
+                message,
+            } => {
+                for element in elements.iter() {
+                    if let Some(result) = spooled.interrupted.get(&(position, element)) {
+                        let record =
+                            ingest::pack_one(self.dir, &self.state, position, result.clone())?;
+                        self.record(record)?;
+                    }
+                }
+                self.record(Record::Ended {
+                    task,
+                    elements,
+                    state,
+                    reason,
+                    message,
+                })?;
+                self.lease.sync()?;
+                ingest::close_spool(self.dir, &self.state, position)?;
+            }
+            observe::Verdict::NeverStarted { position, elements } => {
+                let tag = self.state.submission(position).record.tag.clone();
+                let elements = observe::take_back(self.dir, &self.state, position, elements)?;
+                if elements.is_empty() {
+                    return Ok(false);
+                }
+                self.record(Record::HandedBack { tag, elements })?;
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// What there is to wait for.
+enum Wait {
+    Nothing,
+    Changed,
+    For(Duration),
+}
+
+fn request_is_driver(request: &JobRequest) -> bool {
+    request.requeue
+}
+
+/// Removes a file that another process may have removed just before.
+fn remove(path: &std::path::Path) -> Result<(), LeaseError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,289 @@
+//! From the planner's wish to the request: the submission file and the job.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use serde_json::Map;
+
+use super::{State, Width};
+use crate::elements::ElementSet;
+use crate::id::Tag;
+use crate::journal::{SubmissionKind, SubmissionRecord};
+use crate::results::ResultFinder;
+use crate::rundir::{
+    InputPlan, RunDir, SourcePlan, SubmissionFile, SubmissionHeader, UpstreamPart, UpstreamPlan,
+    ValueRef,
+};
+use crate::scheduler::{
+    ArrayRequest, Command, Dependency, JobRequest, OutputPaths, Resources, Walltime,
+};
+use crate::workflow::{Delivery, Graph, Items, ParameterKind, Source, TaskIndex};
+
+/// Returns the job for a submission, or none while a job that it comes after has no id.
+pub(super) fn job_request(
+    dir: &RunDir,
+    graph: &Graph,
+    state: &State,
+    submission: &SubmissionRecord,
+) -> Option<JobRequest> {
+    let record = dir.record();
+    let mut dependencies = Vec::new();
+    for edge in &submission.after {
+        let parent = state.submission(state.position(&edge.tag)?);
+        dependencies.push(Dependency {
+            job: parent.job.clone()?,
+            kind: edge.kind,
+        });
+    }
+    let mut argv = record.launcher.clone();
+    let is_driver = submission.is_driver();
+    argv.push(if is_driver { "dispatch" } else { "worker" }.to_owned());
+    argv.extend(["--run-dir".to_owned(), dir.path().to_str()?.to_owned()]);
+    argv.extend(["--submission".to_owned(), submission.tag.to_string()]);
+    let indices = submission.indices();
+    let array = indices
+        .filter(|count| *count > 1)
+        .map(|count| ArrayRequest {
+            count,
+            at_most: submission.at_most,
+        });
+    if indices == Some(1) {
+        argv.extend(["--index".to_owned(), "0".to_owned()]);
+    }
+    let (resources, extra, what) = match &submission.kind {
+        SubmissionKind::Elements { task, batch, .. } => {
+            let declared = graph.declared(*task);
+            let mut resources = declared.resources.clone();
+            resources.time = resources.time.map(|time| {
+                Walltime::from_seconds(time.seconds().saturating_mul(u64::from(*batch)))
+            });
+            (resources, declared.extra.clone(), declared.name.to_string())
+        }
+        SubmissionKind::Dispatch => driver(dir, "dispatch"),
+        SubmissionKind::Guard { .. } => driver(dir, "guard"),
+    };
+    let output = dir.logs(&submission.tag).join("job");
+    Some(JobRequest {
+        tag: submission.tag.clone(),
+        comment: Some(format!("{} {what}", record.run_id)),
+        command: Command {
+            argv,
+            directory: dir.path().to_owned(),
+            environment: BTreeMap::new(),
+            setup: Vec::new(),
+            serves_indices: array.is_some(),
+        },
+        array,
+        dependencies,
+        resources,
+        not_before: None,
+        output: OutputPaths {
+            stdout: output.clone(),
+            stderr: output,
+        },
+        requeue: is_driver,
+        extra,
+    })
+}
+
+fn driver(dir: &RunDir, what: &str) -> (Resources, Vec<String>, String) {
+    let backend = &dir.record().backend;
+    (
+        backend.dispatch.clone(),
+        backend.dispatch_extra.clone(),
+        what.to_owned(),
+    )
+}
+
+/// Builds the submission files of a run.
+pub(super) struct FileBuilder<'a> {
+    pub(super) dir: &'a RunDir,
+    pub(super) graph: &'a Graph,
+    pub(super) state: &'a State,
+    pub(super) finder: &'a mut ResultFinder,
+}
+
+impl FileBuilder<'_> {
+    /// Writes the file of a submission that runs elements.
+    pub(super) fn write(
+        &mut self,
+        tag: &Tag,
+        task: TaskIndex,
+        attempt: u32,
+        elements: &ElementSet,
+        batch: u32,
+    ) -> io::Result<()> {
+        let record = self.dir.record();
+        let declared = self.graph.declared(task);
+        let wires = self.graph.task(task);
+        let mut plain = Map::new();
+        let mut run_dir_parameters = Vec::new();
+        for parameter in &declared.parameters {
+            match &parameter.kind {
+                ParameterKind::Plain { .. } => {
+                    if let Some(value) = record.parameters.get(task, parameter.name.as_str()) {
+                        plain.insert(parameter.name.to_string(), value.clone());
+                    }
+                }
+                ParameterKind::RunDir => run_dir_parameters.push(parameter.name.clone()),
+                ParameterKind::Result { .. } => {}
+            }
+        }
+        let mut upstream: BTreeMap<TaskIndex, UpstreamPlan> = BTreeMap::new();
+        let mut inputs = Vec::new();
+        for input in &wires.inputs {
+            let mut sources = Vec::new();
+            for source in &input.sources {
+                let plan = self.source(input.delivery, *source)?;
+                if let SourcePlan::Upstream { task, .. } = plan {
+                    upstream.entry(task).or_insert_with(|| self.upstream(task));
+                }
+                sources.push(plan);
+            }
+            inputs.push(InputPlan {
+                parameter: input.parameter.clone(),
+                delivery: input.delivery,
+                sources,
+            });
+        }
+        for task in &wires.after {
+            if !self.state.task(*task).is_complete() {
+                upstream
+                    .entry(*task)
+                    .or_insert_with(|| self.upstream(*task));
+            }
+        }
+        let after = wires
+            .after
+            .iter()
+            .filter(|task| upstream.contains_key(task))
+            .copied()
+            .collect();
+        let mut description = declared.clone();
+        description
+            .setup
+            .splice(0..0, record.backend.setup.iter().cloned());
+        let header = SubmissionHeader {
+            tag: tag.clone(),
+            workflow: record.description.name.clone(),
+            task,
+            description,
+            attempt,
+            elements: SubmissionFile::describe(elements),
+            batch,
+            plain,
+            run_dir_parameters,
+            inputs,
+            upstream: upstream.into_values().collect(),
+            after,
+            latency_ms: record.latency_ms,
+        };
+        SubmissionFile::write(&self.dir.submission(tag), &header, elements)
+    }
+
+    fn source(&mut self, delivery: Delivery, source: Source) -> io::Result<SourcePlan> {
+        let task = self.state.task(source.task);
+        let width = task.elements.len() as u32;
+        match source.items {
+            Items::One | Items::List if task.is_complete() => {
+                let value = self.value(source.task, 0)?;
+                Ok(SourcePlan::Known {
+                    value,
+                    list: source.items == Items::List,
+                })
+            }
+            Items::Flatten if delivery == Delivery::Spread => {
+                let value = self.flattened(source.task)?;
+                Ok(SourcePlan::Known { value, list: true })
+            }
+            items => Ok(SourcePlan::Upstream {
+                task: source.task,
+                items,
+                width,
+            }),
+        }
+    }
+
+    fn value(&mut self, task: TaskIndex, element: u32) -> io::Result<ValueRef> {
+        let missing = || {
+            io::Error::new(
+                io::ErrorKind::NotFound,
+                format!(
+                    "the result of `{}` is missing",
+                    self.graph.declared(task).name
+                ),
+            )
+        };
+        let entry = self
+            .state
+            .task(task)
+            .elements
+            .get(element as usize)
+            .ok_or_else(missing)?;
+        let submission = self.state.submission(entry.submission);
+        let index = match &submission.record.kind {
+            SubmissionKind::Elements {
+                elements, batch, ..
+            } => elements.rank(element) / batch,
+            _ => 0,
+        };
+        let found = self.finder.find(&submission.record.tag, index, element)?;
+        found.and_then(|result| result.value).ok_or_else(missing)
+    }
+
+    /// Puts the lists of all elements into one list, so that a worker reads just its item.
+    fn flattened(&mut self, task: TaskIndex) -> io::Result<ValueRef> {
+        let values = self.dir.values();
+        let mut json = String::from("[");
+        for element in 0..self.state.task(task).elements.len() as u32 {
+            let value = self.value(task, element)?;
+            let text = values.read(&value)?;
+            let entries: Vec<&serde_json::value::RawValue> = serde_json::from_str(&text)?;
+            for entry in entries {
+                if json.len() > 1 {
+                    json.push(',');
+                }
+                json.push_str(entry.get());
+            }
+        }
+        json.push(']');
+        values.put(json)
+    }
+
+    fn upstream(&self, task: TaskIndex) -> UpstreamPlan {
+        let state = self.state.task(task);
+        let mut parts: BTreeMap<u32, ElementSet> = BTreeMap::new();
+        for (index, element) in (0..).zip(&state.elements) {
+            if element.attempt > 0 {
+                parts.entry(element.submission).or_default().insert(index);
+            }
+        }
+        let parts = parts.into_iter().filter_map(|(position, elements)| {
+            let record = &self.state.submission(position).record;
+            let SubmissionKind::Elements {
+                elements: all,
+                batch,
+                ..
+            } = &record.kind
+            else {
+                return None;
+            };
+            Some(UpstreamPart {
+                tag: record.tag.clone(),
+                elements,
+                all: all.clone(),
+                batch: *batch,
+            })
+        });
+        UpstreamPlan {
+            task,
+            name: self.graph.declared(task).name.to_string(),
+            width: if let Width::Known(width) = state.width {
+                width
+            } else {
+                0
+            },
+            parts: parts.collect(),
+        }
+    }
+}
