@@ -24,4 +24,5 @@ pub mod rundir;
 pub mod scheduler;
 pub mod segment;
 pub mod store;
+pub mod worker;
 pub mod workflow;

@@ -25,6 +25,8 @@ struct Known {
     packs: Vec<Pack>,
     serving: HashMap<PathBuf, (u64, Option<WorkerRecord>)>,
     found: HashMap<u32, ResultRecord>,
+    /// Everything of it is in packs.
+    is_closed: bool,
 }
 
 impl ResultFinder {
@@ -44,6 +46,14 @@ impl ResultFinder {
         index: u32,
         element: u32,
     ) -> io::Result<Option<ResultRecord>> {
+        let is_closed = self.dir.closed(tag);
+        let known = self.submissions.entry(tag.clone()).or_default();
+        if !known.is_closed {
+            known.is_closed = is_closed.try_exists()?;
+        }
+        if known.is_closed {
+            return self.in_packs(tag, element);
+        }
         if let Some(result) = self.in_spool(tag, index, element)? {
             return Ok(Some(result));
         }

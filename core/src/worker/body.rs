@@ -1,0 +1,173 @@
+use std::io::{self, PipeReader, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use wait4::Wait4;
+
+use super::environment::Variables;
+use super::logs::{Logs, Which};
+
+/// Longest standard output that is read as a value.
+const MOST_OUTPUT: usize = 256 << 20;
+/// How often a child is looked at on kernels before 5.3, which have no process descriptors.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How a body ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) code: Option<i32>,
+    pub(super) signal: Option<i32>,
+    /// Whether its end was asked for by a signal to this worker.
+    pub(super) interrupted: bool,
+    pub(super) stdout: Vec<u8>,
+    /// Whether standard output was longer than what is read as a value.
+    pub(super) is_cut: bool,
+    pub(super) wall: Duration,
+    pub(super) cpu: Duration,
+    /// Peak memory of its largest process, in KiB.
+    pub(super) peak_kib: u64,
+}
+
+/// Runs one body in a process group of its own and waits for its end.
+///
+/// Its output goes to the logs; what is left of its group at its end is killed. A termination signal to
+/// this worker, seen on `stop`, is passed on to the group.
+pub(super) fn run(
+    argv: &[String],
+    directory: &Path,
+    variables: &Variables,
+    logs: &mut Logs,
+    keep_stdout: bool,
+    stop: Option<&OwnedFd>,
+) -> io::Result<Ended> {
+    let (program, arguments) = argv.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
+    let (out_reader, out_writer) = io::pipe()?;
+    let (err_reader, err_writer) = io::pipe()?;
+    rustix::io::ioctl_fionbio(&out_reader, true)?;
+    rustix::io::ioctl_fionbio(&err_reader, true)?;
+    #[expect(clippy::disallowed_methods, reason = "a body, not a client of the batch system")]
+    let mut command = std::process::Command::new(program);
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(variables)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(out_writer)
+        .stderr(err_writer)
+        .process_group(0);
+    let started = Instant::now();
+    let child = command.spawn()?;
+    // The writing ends of the pipes are in it: the readers see the end of the file only without them.
+    drop(command);
+    let mut body = Body { child, out: Some(out_reader), err: Some(err_reader), stdout: Vec::new(), is_cut: false };
+    let interrupted = body.wait(logs, keep_stdout, stop)?;
+    let usage = body.child.wait4()?;
+    Ok(Ended {
+        code: usage.status.code(),
+        signal: usage.status.signal(),
+        interrupted,
+        stdout: body.stdout,
+        is_cut: body.is_cut,
+        wall: started.elapsed(),
+        cpu: usage.rusage.utime + usage.rusage.stime,
+        peak_kib: usage.rusage.maxrss >> 10,
+    })
+}
+
+struct Body {
+    child: Child,
+    out: Option<PipeReader>,
+    err: Option<PipeReader>,
+    stdout: Vec<u8>,
+    is_cut: bool,
+}
+
+impl Body {
+    /// Copies output until the child has ended, then kills what is left of its group. Does not reap the
+    /// child, so that its group cannot be another's by then.
+    fn wait(&mut self, logs: &mut Logs, keep_stdout: bool, stop: Option<&OwnedFd>) -> io::Result<bool> {
+        let pid = Pid::from_child(&self.child);
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok();
+        let mut stop = stop;
+        let mut interrupted = false;
+        loop {
+            let mut polled = Vec::with_capacity(4);
+            if let Some(pidfd) = &pidfd {
+                polled.push(PollFd::new(pidfd, PollFlags::IN));
+            }
+            if let Some(stop) = stop {
+                polled.push(PollFd::from_borrowed_fd(stop.as_fd(), PollFlags::IN));
+            }
+            for pipe in [&self.out, &self.err].into_iter().flatten() {
+                polled.push(PollFd::new(pipe, PollFlags::IN));
+            }
+            let timeout = if pidfd.is_none() { Timespec::try_from(LOOK).ok() } else { None };
+            match poll(&mut polled, timeout.as_ref()) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let ready = |position: usize| polled.get(position).is_some_and(|fd| !fd.revents().is_empty());
+            let has_ended = match &pidfd {
+                Some(_) => ready(0),
+                None => has_ended(pid)?,
+            };
+            let is_stopped = stop.is_some() && ready(usize::from(pidfd.is_some()));
+            drop(polled);
+            self.copy(logs, keep_stdout)?;
+            if is_stopped {
+                // Only once: the descriptor stays readable, so that nothing is started after this.
+                stop = None;
+                interrupted = true;
+                let _ = kill_process_group(pid, Signal::TERM);
+            }
+            if has_ended {
+                // Nobody is left to kill where the whole group has ended.
+                let _ = kill_process_group(pid, Signal::KILL);
+                self.copy(logs, keep_stdout)?;
+                return Ok(interrupted);
+            }
+        }
+    }
+
+    fn copy(&mut self, logs: &mut Logs, keep_stdout: bool) -> io::Result<()> {
+        let mut buffer = [0; 16 << 10];
+        for (pipe, which) in [(&mut self.out, Which::Out), (&mut self.err, Which::Err)] {
+            let Some(reader) = pipe else { continue };
+            let is_at_end = loop {
+                match reader.read(&mut buffer) {
+                    Ok(0) => break true,
+                    Ok(count) => {
+                        logs.write(which, &buffer[..count])?;
+                        if keep_stdout && which == Which::Out {
+                            if self.stdout.len() + count <= MOST_OUTPUT {
+                                self.stdout.extend_from_slice(&buffer[..count]);
+                            } else {
+                                self.is_cut = true;
+                            }
+                        }
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break false,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            };
+            if is_at_end {
+                *pipe = None;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether a child has ended, without reaping it.
+fn has_ended(pid: Pid) -> io::Result<bool> {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    Ok(waitid(WaitId::Pid(pid), options)?.is_some())
+}

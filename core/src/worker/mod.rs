@@ -1,0 +1,13 @@
+//! The worker: runs elements on a compute node and writes their results.
+//!
+//! It reads one submission file, takes ownership of the submission for its job, puts the inputs of each
+//! element together from the results upstream, runs the body, and appends the result to a file of its
+//! own. It never changes what another process wrote.
+
+mod body;
+mod environment;
+mod inputs;
+mod logs;
+mod run;
+
+pub use run::{WorkerError, WorkerMode, WorkerOptions, WorkerReport, run};

@@ -1,0 +1,382 @@
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, BufRead, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use fs_err as fs;
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::body;
+use super::environment::{self, Variables};
+use super::inputs::{Inputs, NoInputs};
+use super::logs::{Logs, Which};
+use crate::host::CompiledCommand;
+use crate::id::{JobId, Tag};
+use crate::results::{IndexClaim, Outcome, ResultRecord, Spool, SpoolWriter, WorkerRecord};
+use crate::rundir::{JobEnvironment, Owner, RunDir, RunDirError, SubmissionFile};
+
+/// What a worker is started with.
+#[derive(Debug)]
+pub struct WorkerOptions {
+    /// The run.
+    pub run_dir: PathBuf,
+    /// The submission.
+    pub submission: Tag,
+    /// Which indices.
+    pub mode: WorkerMode,
+    /// The batch system's id of the job it is in, where it tells.
+    pub job: Option<JobId>,
+    /// The name of this node.
+    pub node: String,
+    /// The environment that the batch system gave.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Becomes readable when a termination signal has come.
+    pub stop: Option<OwnedFd>,
+}
+
+/// Which array indices a worker runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerMode {
+    /// One.
+    Index(u32),
+    /// Those that come as lines on standard input, until its end; each is answered on standard output
+    /// with the index and its exit status.
+    Serve,
+}
+
+/// What a worker did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WorkerReport {
+    /// Elements that succeeded.
+    pub succeeded: u32,
+    /// Elements that ended otherwise.
+    pub unsuccessful: u32,
+    /// Whether the submission was left alone: it belongs to another job or is over.
+    pub left_alone: bool,
+}
+
+impl WorkerReport {
+    /// Returns the exit status of the index: 0 unless no element succeeded.
+    pub fn exit_status(self) -> u8 {
+        u8::from(!self.left_alone && self.succeeded == 0)
+    }
+}
+
+/// An error that kept a worker from running anything.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The run directory.
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
+    /// The task has no body that this program knows.
+    #[error("the body of task `{task}` cannot be run: {reason}")]
+    Body {
+        /// The task.
+        task: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Reading or writing failed.
+    #[error("the submission could not be run")]
+    Io(#[from] io::Error),
+}
+
+/// Runs the elements of one array index, or of all indices that are asked for.
+pub fn run(options: WorkerOptions) -> Result<WorkerReport, WorkerError> {
+    let dir = RunDir::open(&options.run_dir)?;
+    let file = SubmissionFile::open(&dir.submission(&options.submission))?;
+    let mut worker = Worker::new(dir, file, &options)?;
+    if !worker.may_run()? {
+        return Ok(WorkerReport { left_alone: true, ..WorkerReport::default() });
+    }
+    match options.mode {
+        WorkerMode::Index(index) => {
+            let report = worker.run_index(index)?;
+            worker.tidy(index);
+            Ok(report)
+        }
+        WorkerMode::Serve => worker.serve(),
+    }
+}
+
+struct Worker {
+    dir: RunDir,
+    file: SubmissionFile,
+    command: CompiledCommand,
+    inputs: Inputs,
+    /// The variables for bodies, or why setup failed.
+    variables: Result<Variables, String>,
+    record: WorkerRecord,
+    job: JobId,
+    stop: Option<OwnedFd>,
+}
+
+impl Worker {
+    fn new(dir: RunDir, file: SubmissionFile, options: &WorkerOptions) -> Result<Self, WorkerError> {
+        let header = &file.header;
+        let command = CompiledCommand::compile(&header.description)
+            .map_err(|error| WorkerError::Body { task: header.description.name.to_string(), reason: error.to_string() })?;
+        let saved: JobEnvironment = match fs::read(dir.inside("environment.json")) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => JobEnvironment::default(),
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(umask) = saved.umask {
+            rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
+        }
+        let mut variables = environment::variables(options.environment.iter().cloned(), &saved, &header.description.environment);
+        variables.insert("REFLOW_RUN_DIR".into(), dir.path().into());
+        variables.insert("REFLOW_TASK".into(), header.description.name.as_str().into());
+        let variables = environment::set_up(&header.description.setup, dir.path(), variables)?;
+        let log = match options.mode {
+            WorkerMode::Index(index) => format!("{}/{index}", index / 1024),
+            WorkerMode::Serve => random_name()?,
+        };
+        // Where the batch system does not tell the id of the job, all workers count as one job.
+        let job = match &options.job {
+            Some(job) => job.clone(),
+            None => JobId::new(options.submission.as_str()).expect("a tag has no spaces"),
+        };
+        Ok(Self {
+            inputs: Inputs::new(&dir, header),
+            record: WorkerRecord { job: options.job.as_ref().map(ToString::to_string), node: options.node.clone(), log },
+            stop: options.stop.as_ref().map(OwnedFd::try_clone).transpose()?,
+            dir,
+            file,
+            command,
+            variables,
+            job,
+        })
+    }
+
+    /// Takes ownership of the submission for our job, unless it belongs to another or is over.
+    fn may_run(&self) -> io::Result<bool> {
+        let tag = &self.file.header.tag;
+        if self.dir.closed(tag).try_exists()? {
+            return Ok(false);
+        }
+        let own = Owner::Job(self.job.clone());
+        Ok(Owner::claim(&self.dir.owner(tag), &own)?.is_none_or(|owner| owner.is_job(&self.job)))
+    }
+
+    fn spool(&self) -> Spool {
+        Spool::new(self.dir.spool(&self.file.header.tag))
+    }
+
+    fn logs(&self) -> Logs {
+        Logs::new(self.dir.logs(&self.file.header.tag).join(&self.record.log))
+    }
+
+    fn run_index(&mut self, index: u32) -> io::Result<WorkerReport> {
+        let elements = self.file.elements_of(index)?;
+        let mut report = WorkerReport::default();
+        let (mut writer, left) = match self.spool().claim(index, &self.record)? {
+            IndexClaim::Claimed(writer) => (writer, elements),
+            IndexClaim::Taken(before) => {
+                if before.worker.as_ref().is_none_or(|worker| worker.job.is_none() && worker.log.is_empty()) {
+                    return Ok(WorkerReport { left_alone: true, ..report });
+                }
+                // Started a second time by the batch system. A body that was started is never started
+                // again in the same try; those that were not are run now.
+                let mut writer = self.spool().reopen(index)?;
+                let has_ended = |element: &u32| before.ended.iter().any(|result| result.element == *element);
+                for element in before.started.iter().filter(|element| !has_ended(element)) {
+                    let message = "the batch system started its job a second time, after the body had started";
+                    writer.end_element(ResultRecord::new(*element, Outcome::Restarted).with_message(message))?;
+                    report.unsuccessful += 1;
+                }
+                let is_left = |element: &u32| !has_ended(element) && !before.started.contains(element);
+                (writer, elements.into_iter().filter(is_left).collect())
+            }
+        };
+        let mut logs = self.logs();
+        for element in left {
+            self.run_element(element, &mut writer, &mut logs, &mut report)?;
+        }
+        writer.close()?;
+        Ok(report)
+    }
+
+    /// Removes the output file of the job script when nothing is in it: most are empty, and there is one
+    /// for each array index.
+    fn tidy(&self, index: u32) {
+        let logs = self.dir.logs(&self.file.header.tag);
+        for name in ["job".to_owned(), format!("job.{index}")] {
+            let path = logs.join(name);
+            if fs::metadata(&path).is_ok_and(|metadata| metadata.len() == 0) {
+                // An empty file that stays is no harm.
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+
+    fn serve(&mut self) -> Result<WorkerReport, WorkerError> {
+        let mut writer = self.spool().serve(&self.record)?;
+        let mut logs = self.logs();
+        let mut total = WorkerReport::default();
+        let mut lines = Lines::default();
+        let mut answers = io::stdout().lock();
+        while let Some(line) = lines.next(self.stop.as_ref())? {
+            let Ok(index) = line.trim().parse::<u32>() else {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{line}` was asked for as an index")).into());
+            };
+            let mut report = WorkerReport::default();
+            for element in self.file.elements_of(index)? {
+                if self.dir.closed(&self.file.header.tag).try_exists()? {
+                    return Ok(total);
+                }
+                self.run_element(element, &mut writer, &mut logs, &mut report)?;
+            }
+            total.succeeded += report.succeeded;
+            total.unsuccessful += report.unsuccessful;
+            writeln!(answers, "{index} {}", report.exit_status())?;
+            answers.flush()?;
+        }
+        writer.close()?;
+        Ok(total)
+    }
+
+    fn run_element(
+        &mut self,
+        element: u32,
+        writer: &mut SpoolWriter,
+        logs: &mut Logs,
+        report: &mut WorkerReport,
+    ) -> io::Result<()> {
+        let result = self.element(element, writer, logs)?;
+        if result.outcome == Outcome::Succeeded {
+            report.succeeded += 1;
+        } else {
+            report.unsuccessful += 1;
+        }
+        writer.end_element(result)
+    }
+
+    fn element(&mut self, element: u32, writer: &mut SpoolWriter, logs: &mut Logs) -> io::Result<ResultRecord> {
+        let end = |outcome, message: String| Ok(ResultRecord::new(element, outcome).with_message(message));
+        if self.dir.is_cancelled()? {
+            return end(Outcome::Cancelled, "the run was cancelled".to_owned());
+        }
+        let variables = match &self.variables {
+            Ok(variables) => variables,
+            Err(message) => return end(Outcome::Failed, message.clone()),
+        };
+        let inputs = match self.inputs.of(&self.file.header, element) {
+            Ok(inputs) => inputs,
+            Err(NoInputs::Failed(message)) => return end(Outcome::Skipped, message),
+            Err(NoInputs::Missing(message)) => return end(Outcome::HandedBack, message),
+            Err(NoInputs::Broken(message)) => return end(Outcome::Failed, message),
+        };
+        let scratch = self.dir.inside("scratch").join(format!("{}.{element}", self.file.header.tag));
+        let invocation = match self.command.prepare(&inputs, self.dir.path(), &scratch) {
+            Ok(invocation) => invocation,
+            Err(error) => return end(Outcome::Failed, error.to_string()),
+        };
+        if !invocation.files.is_empty() {
+            fs::create_dir_all(&scratch)?;
+            for (path, content) in &invocation.files {
+                fs::write(path, content)?;
+            }
+        }
+        writer.start_element(element)?;
+        let position = logs.position();
+        let ran = body::run(&invocation.argv, self.dir.path(), variables, logs, true, self.stop.as_ref());
+        if !invocation.files.is_empty() {
+            // Left-over scratch files are no harm.
+            let _ = fs::remove_dir_all(&scratch);
+        }
+        let mut result = match ran {
+            Ok(ended) => self.judge(element, &ended, &inputs),
+            Err(error) => {
+                let program = invocation.argv.first().map_or("", String::as_str);
+                let message = format!("`{program}` could not be run: {error}");
+                logs.write(Which::Err, format!("reflow: {message}\n").as_bytes())?;
+                ResultRecord::new(element, Outcome::Failed).with_message(message)
+            }
+        };
+        result.log = logs.span_since(position);
+        Ok(result)
+    }
+
+    fn judge(
+        &self,
+        element: u32,
+        ended: &body::Ended,
+        inputs: &BTreeMap<crate::id::ParameterName, serde_json::Value>,
+    ) -> ResultRecord {
+        let mut result = ResultRecord::new(element, Outcome::Failed);
+        result.exit_status = ended.code;
+        result.signal = ended.signal;
+        result.wall_ms = ended.wall.as_millis() as u64;
+        result.cpu_ms = ended.cpu.as_millis() as u64;
+        result.peak_kib = ended.peak_kib;
+        match (ended.code, ended.signal) {
+            (Some(0), _) if ended.is_cut => {
+                result.message = Some("its standard output is longer than 256 MiB: let it write a file".to_owned());
+            }
+            (Some(0), _) => match self.command.collect(&ended.stdout, inputs, self.dir.path()) {
+                Ok(value) => match self.dir.values().put(value.to_string()) {
+                    Ok(value) => {
+                        result.outcome = Outcome::Succeeded;
+                        result.value = Some(value);
+                    }
+                    Err(error) => result.message = Some(format!("its result could not be kept: {error}")),
+                },
+                Err(error) => result.message = Some(error.to_string()),
+            },
+            (Some(code), _) => result.message = Some(format!("exit status {code}")),
+            (None, Some(signal)) => result.message = Some(format!("ended by signal {signal}")),
+            (None, None) => result.message = Some("it ended, and nobody knows how".to_owned()),
+        }
+        if ended.interrupted && result.outcome != Outcome::Succeeded {
+            result.outcome = Outcome::Interrupted;
+        }
+        result
+    }
+}
+
+fn random_name() -> io::Result<String> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(data_encoding::HEXLOWER.encode(&random))
+}
+
+/// Lines of standard input, until its end or a termination signal.
+#[derive(Default)]
+struct Lines {
+    buffer: Vec<u8>,
+}
+
+impl Lines {
+    fn next(&mut self, stop: Option<&OwnedFd>) -> io::Result<Option<String>> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
+            }
+            let stdin = io::stdin();
+            let mut polled = vec![PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN)];
+            if let Some(stop) = stop {
+                polled.push(PollFd::new(stop, PollFlags::IN));
+            }
+            match poll(&mut polled, None) {
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            if polled.get(1).is_some_and(|stop| !stop.revents().is_empty()) {
+                return Ok(None);
+            }
+            let mut locked = stdin.lock();
+            let read = locked.fill_buf()?;
+            if read.is_empty() {
+                return Ok(None);
+            }
+            self.buffer.extend_from_slice(read);
+            let count = read.len();
+            locked.consume(count);
+        }
+    }
+}
+
