@@ -4,6 +4,7 @@
 //! sent; from then on each dispatch job calls `dispatch`, which plans again from the journal. `plan` is
 //! pure: a snapshot in, actions out.
 
+mod cancel;
 mod clock;
 mod dispatch;
 mod error;
@@ -11,15 +12,25 @@ mod ingest;
 mod observe;
 mod pass;
 mod plan;
+mod read;
 mod report;
 mod request;
 mod services;
 mod state;
+mod status;
+mod submit;
+mod view;
+mod wait;
 
+pub use cancel::{CancelReport, cancel};
 pub use clock::Clock;
 pub use dispatch::{DispatchOptions, Dispatched, dispatch};
 pub use error::EngineError;
 pub use plan::{Action, Lookup, NothingRemembered, Snapshot, plan};
+pub use read::{ElementLog, logs, result};
 pub use report::{Counts, ElementReport, ElementState, RunState, RunStatus, TaskStatus};
 pub use services::{NoProbe, Probe, Services};
 pub use state::{Element, Phase, State, Submission, TaskState, Verdict, Width};
+pub use status::status;
+pub use submit::{SubmitRequest, new_run_id, submit};
+pub use wait::wait;

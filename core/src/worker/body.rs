@@ -45,12 +45,17 @@ pub(super) fn run(
     keep_stdout: bool,
     stop: Option<&OwnedFd>,
 ) -> io::Result<Ended> {
-    let (program, arguments) = argv.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
+    let (program, arguments) = argv
+        .split_first()
+        .ok_or_else(|| io::Error::other("the command is empty"))?;
     let (out_reader, out_writer) = io::pipe()?;
     let (err_reader, err_writer) = io::pipe()?;
     rustix::io::ioctl_fionbio(&out_reader, true)?;
     rustix::io::ioctl_fionbio(&err_reader, true)?;
-    #[expect(clippy::disallowed_methods, reason = "a body, not a client of the batch system")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a body, not a client of the batch system"
+    )]
     let mut command = std::process::Command::new(program);
     command
         .args(arguments)
@@ -65,7 +70,13 @@ pub(super) fn run(
     let child = command.spawn()?;
     // The writing ends of the pipes are in it: the readers see the end of the file only without them.
     drop(command);
-    let mut body = Body { child, out: Some(out_reader), err: Some(err_reader), stdout: Vec::new(), is_cut: false };
+    let mut body = Body {
+        child,
+        out: Some(out_reader),
+        err: Some(err_reader),
+        stdout: Vec::new(),
+        is_cut: false,
+    };
     let interrupted = body.wait(logs, keep_stdout, stop)?;
     let usage = body.child.wait4()?;
     Ok(Ended {
@@ -91,7 +102,12 @@ struct Body {
 impl Body {
     /// Copies output until the child has ended, then kills what is left of its group. Does not reap the
     /// child, so that its group cannot be another's by then.
-    fn wait(&mut self, logs: &mut Logs, keep_stdout: bool, stop: Option<&OwnedFd>) -> io::Result<bool> {
+    fn wait(
+        &mut self,
+        logs: &mut Logs,
+        keep_stdout: bool,
+        stop: Option<&OwnedFd>,
+    ) -> io::Result<bool> {
         let pid = Pid::from_child(&self.child);
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok();
         let mut stop = stop;
@@ -107,12 +123,20 @@ impl Body {
             for pipe in [&self.out, &self.err].into_iter().flatten() {
                 polled.push(PollFd::new(pipe, PollFlags::IN));
             }
-            let timeout = if pidfd.is_none() { Timespec::try_from(LOOK).ok() } else { None };
+            let timeout = if pidfd.is_none() {
+                Timespec::try_from(LOOK).ok()
+            } else {
+                None
+            };
             match poll(&mut polled, timeout.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
-            let ready = |position: usize| polled.get(position).is_some_and(|fd| !fd.revents().is_empty());
+            let ready = |position: usize| {
+                polled
+                    .get(position)
+                    .is_some_and(|fd| !fd.revents().is_empty())
+            };
             let has_ended = match &pidfd {
                 Some(_) => ready(0),
                 None => has_ended(pid)?,

@@ -7,7 +7,9 @@ use serde_json::value::RawValue;
 
 use crate::id::ParameterName;
 use crate::results::{Outcome, ResultFinder, ResultRecord};
-use crate::rundir::{InputPlan, RunDir, SourcePlan, SubmissionHeader, UpstreamPart, ValueRef, ValueStore};
+use crate::rundir::{
+    InputPlan, RunDir, SourcePlan, SubmissionHeader, UpstreamPart, ValueRef, ValueStore,
+};
 use crate::workflow::{Delivery, Items, TaskIndex};
 
 /// Why an element cannot be run.
@@ -52,7 +54,11 @@ impl Inputs {
     }
 
     /// Returns the values of all parameters for one element.
-    pub(super) fn of(&mut self, header: &SubmissionHeader, element: u32) -> Result<BTreeMap<ParameterName, Value>, NoInputs> {
+    pub(super) fn of(
+        &mut self,
+        header: &SubmissionHeader,
+        element: u32,
+    ) -> Result<BTreeMap<ParameterName, Value>, NoInputs> {
         if !self.after_done {
             for task in &header.after {
                 let width = upstream(header, *task)?.width;
@@ -65,10 +71,15 @@ impl Inputs {
         let mut inputs: BTreeMap<ParameterName, Value> = header
             .plain
             .iter()
-            .filter_map(|(name, value)| Some((ParameterName::new(name.as_str()).ok()?, value.clone())))
+            .filter_map(|(name, value)| {
+                Some((ParameterName::new(name.as_str()).ok()?, value.clone()))
+            })
             .collect();
         for parameter in &header.run_dir_parameters {
-            inputs.insert(parameter.clone(), Value::from(self.dir.path().to_string_lossy()));
+            inputs.insert(
+                parameter.clone(),
+                Value::from(self.dir.path().to_string_lossy()),
+            );
         }
         for input in &header.inputs {
             let value = match input.delivery {
@@ -92,13 +103,20 @@ impl Inputs {
     }
 
     /// Returns the item of one element.
-    fn spread(&mut self, header: &SubmissionHeader, input: &InputPlan, element: u32) -> Result<String, NoInputs> {
+    fn spread(
+        &mut self,
+        header: &SubmissionHeader,
+        input: &InputPlan,
+        element: u32,
+    ) -> Result<String, NoInputs> {
         let mut offset = 0;
         for source in &input.sources {
             let count = match source {
                 SourcePlan::Known { value, list: true } => value.items().unwrap_or(0),
                 SourcePlan::Known { list: false, .. } => 1,
-                SourcePlan::Upstream { items: Items::One, .. } => 1,
+                SourcePlan::Upstream {
+                    items: Items::One, ..
+                } => 1,
                 SourcePlan::Upstream { width, .. } => *width,
             };
             if element < offset + count {
@@ -114,7 +132,10 @@ impl Inputs {
             }
             offset += count;
         }
-        Err(NoInputs::Broken(format!("parameter `{}` has only {offset} items, and item {element} is needed", input.parameter)))
+        Err(NoInputs::Broken(format!(
+            "parameter `{}` has only {offset} items, and item {element} is needed",
+            input.parameter
+        )))
     }
 
     /// Returns the one value, or the list of all items.
@@ -126,7 +147,10 @@ impl Inputs {
                     let value = self.result(header, *task, 0)?;
                     Ok(self.values.read(&value)?)
                 }
-                None => Err(NoInputs::Broken(format!("parameter `{}` has no source", input.parameter))),
+                None => Err(NoInputs::Broken(format!(
+                    "parameter `{}` has no source",
+                    input.parameter
+                ))),
             };
         }
         let mut list = String::from("[");
@@ -138,9 +162,18 @@ impl Inputs {
         };
         for source in &input.sources {
             match source {
-                SourcePlan::Known { value, list: is_list } => {
+                SourcePlan::Known {
+                    value,
+                    list: is_list,
+                } => {
                     let text = self.values.read(value)?;
-                    if *is_list { entries(input, &text)?.into_iter().for_each(|entry| add(entry.get())) } else { add(&text) }
+                    if *is_list {
+                        entries(input, &text)?
+                            .into_iter()
+                            .for_each(|entry| add(entry.get()))
+                    } else {
+                        add(&text)
+                    }
                 }
                 SourcePlan::Upstream { task, items, width } => {
                     for needed in 0..*width {
@@ -149,7 +182,9 @@ impl Inputs {
                         match items {
                             Items::One | Items::Elements => add(&text),
                             Items::List | Items::Flatten => {
-                                entries(input, &text)?.into_iter().for_each(|entry| add(entry.get()));
+                                entries(input, &text)?
+                                    .into_iter()
+                                    .for_each(|entry| add(entry.get()));
                             }
                         }
                     }
@@ -161,48 +196,97 @@ impl Inputs {
     }
 
     /// Returns the value of an upstream element, waiting as long as a new file may take to be seen.
-    fn result(&mut self, header: &SubmissionHeader, task: TaskIndex, element: u32) -> Result<ValueRef, NoInputs> {
+    fn result(
+        &mut self,
+        header: &SubmissionHeader,
+        task: TaskIndex,
+        element: u32,
+    ) -> Result<ValueRef, NoInputs> {
         let plan = upstream(header, task)?;
-        let what = if plan.width == 1 { format!("`{}`", plan.name) } else { format!("`{}[{element}]`", plan.name) };
-        let Some(part) = plan.parts.iter().find(|part| part.elements.contains(element)) else {
-            return Err(NoInputs::Missing(format!("the result of {what} is not on its way")));
+        let what = if plan.width == 1 {
+            format!("`{}`", plan.name)
+        } else {
+            format!("`{}[{element}]`", plan.name)
+        };
+        let Some(part) = plan
+            .parts
+            .iter()
+            .find(|part| part.elements.contains(element))
+        else {
+            return Err(NoInputs::Missing(format!(
+                "the result of {what} is not on its way"
+            )));
         };
         let started = Instant::now();
         loop {
             match self.look(part, element)? {
-                Some(ResultRecord { outcome: Outcome::Succeeded, value: Some(value), .. }) => return Ok(value),
-                Some(ResultRecord { outcome: Outcome::HandedBack | Outcome::Interrupted, .. }) => {
-                    return Err(NoInputs::Missing(format!("{what} has not been run to its end")));
+                Some(ResultRecord {
+                    outcome: Outcome::Succeeded,
+                    value: Some(value),
+                    ..
+                }) => return Ok(value),
+                Some(ResultRecord {
+                    outcome: Outcome::HandedBack | Outcome::Interrupted,
+                    ..
+                }) => {
+                    return Err(NoInputs::Missing(format!(
+                        "{what} has not been run to its end"
+                    )));
                 }
-                Some(_) => return Err(NoInputs::Failed(format!("it needs {what}, which has no result"))),
+                Some(_) => {
+                    return Err(NoInputs::Failed(format!(
+                        "it needs {what}, which has no result"
+                    )));
+                }
                 None if started.elapsed() < self.latency => {
                     self.finder.refresh(&part.tag);
                     std::thread::sleep(Duration::from_millis(50).min(self.latency));
                 }
-                None => return Err(NoInputs::Missing(format!("the result of {what} is missing"))),
+                None => {
+                    return Err(NoInputs::Missing(format!(
+                        "the result of {what} is missing"
+                    )));
+                }
             }
         }
     }
 
     fn look(&mut self, part: &UpstreamPart, element: u32) -> io::Result<Option<ResultRecord>> {
-        self.finder.find(&part.tag, part.all.rank(element) / part.batch.max(1), element)
+        self.finder.find(
+            &part.tag,
+            part.all.rank(element) / part.batch.max(1),
+            element,
+        )
     }
 }
 
-fn upstream(header: &SubmissionHeader, task: TaskIndex) -> Result<&crate::rundir::UpstreamPlan, NoInputs> {
+fn upstream(
+    header: &SubmissionHeader,
+    task: TaskIndex,
+) -> Result<&crate::rundir::UpstreamPlan, NoInputs> {
     header
         .upstream
         .iter()
         .find(|plan| plan.task == task)
-        .ok_or_else(|| NoInputs::Broken("the submission file does not say where its inputs are".to_owned()))
+        .ok_or_else(|| {
+            NoInputs::Broken("the submission file does not say where its inputs are".to_owned())
+        })
 }
 
 fn parse(input: &InputPlan, text: &str) -> Result<Value, NoInputs> {
-    serde_json::from_str(text)
-        .map_err(|error| NoInputs::Broken(format!("the value of parameter `{}` is no JSON: {error}", input.parameter)))
+    serde_json::from_str(text).map_err(|error| {
+        NoInputs::Broken(format!(
+            "the value of parameter `{}` is no JSON: {error}",
+            input.parameter
+        ))
+    })
 }
 
 fn entries<'a>(input: &InputPlan, text: &'a str) -> Result<Vec<&'a RawValue>, NoInputs> {
-    serde_json::from_str(text)
-        .map_err(|error| NoInputs::Broken(format!("parameter `{}` takes the entries of a list: {error}", input.parameter)))
+    serde_json::from_str(text).map_err(|error| {
+        NoInputs::Broken(format!(
+            "parameter `{}` takes the entries of a list: {error}",
+            input.parameter
+        ))
+    })
 }

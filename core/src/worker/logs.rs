@@ -30,7 +30,11 @@ pub(super) enum Which {
 impl Logs {
     /// Returns logs at `base` with `.out` and `.err` behind it.
     pub(super) fn new(base: PathBuf) -> Self {
-        Self { base, out: Stream::default(), err: Stream::default() }
+        Self {
+            base,
+            out: Stream::default(),
+            err: Stream::default(),
+        }
     }
 
     /// Appends to a stream.
@@ -52,7 +56,10 @@ impl Logs {
                 if let Some(parent) = path.parent() {
                     fs::create_dir_all(parent)?;
                 }
-                let file = fs::OpenOptions::new().append(true).create(true).open(path)?;
+                let file = fs::OpenOptions::new()
+                    .append(true)
+                    .create(true)
+                    .open(path)?;
                 // A second start of the same index appends to what the first left.
                 stream.length = file.metadata()?.len();
                 none.insert(file)

@@ -88,7 +88,10 @@ pub fn run(options: WorkerOptions) -> Result<WorkerReport, WorkerError> {
     let file = SubmissionFile::open(&dir.submission(&options.submission))?;
     let mut worker = Worker::new(dir, file, &options)?;
     if !worker.may_run()? {
-        return Ok(WorkerReport { left_alone: true, ..WorkerReport::default() });
+        return Ok(WorkerReport {
+            left_alone: true,
+            ..WorkerReport::default()
+        });
     }
     match options.mode {
         WorkerMode::Index(index) => {
@@ -113,10 +116,17 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(dir: RunDir, file: SubmissionFile, options: &WorkerOptions) -> Result<Self, WorkerError> {
+    fn new(
+        dir: RunDir,
+        file: SubmissionFile,
+        options: &WorkerOptions,
+    ) -> Result<Self, WorkerError> {
         let header = &file.header;
-        let command = CompiledCommand::compile(&header.description)
-            .map_err(|error| WorkerError::Body { task: header.description.name.to_string(), reason: error.to_string() })?;
+        let command =
+            CompiledCommand::compile(&header.description).map_err(|error| WorkerError::Body {
+                task: header.description.name.to_string(),
+                reason: error.to_string(),
+            })?;
         let saved: JobEnvironment = match fs::read(dir.inside("environment.json")) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => JobEnvironment::default(),
@@ -125,9 +135,16 @@ impl Worker {
         if let Some(umask) = saved.umask {
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
         }
-        let mut variables = environment::variables(options.environment.iter().cloned(), &saved, &header.description.environment);
+        let mut variables = environment::variables(
+            options.environment.iter().cloned(),
+            &saved,
+            &header.description.environment,
+        );
         variables.insert("REFLOW_RUN_DIR".into(), dir.path().into());
-        variables.insert("REFLOW_TASK".into(), header.description.name.as_str().into());
+        variables.insert(
+            "REFLOW_TASK".into(),
+            header.description.name.as_str().into(),
+        );
         let variables = environment::set_up(&header.description.setup, dir.path(), variables)?;
         let log = match options.mode {
             WorkerMode::Index(index) => format!("{}/{index}", index / 1024),
@@ -140,7 +157,11 @@ impl Worker {
         };
         Ok(Self {
             inputs: Inputs::new(&dir, header),
-            record: WorkerRecord { job: options.job.as_ref().map(ToString::to_string), node: options.node.clone(), log },
+            record: WorkerRecord {
+                job: options.job.as_ref().map(ToString::to_string),
+                node: options.node.clone(),
+                log,
+            },
             stop: options.stop.as_ref().map(OwnedFd::try_clone).transpose()?,
             dir,
             file,
@@ -174,28 +195,56 @@ impl Worker {
         let (mut writer, left) = match self.spool().claim(index, &self.record)? {
             IndexClaim::Claimed(writer) => (writer, elements),
             IndexClaim::Taken(before) => {
-                if before.worker.as_ref().is_none_or(|worker| worker.job.is_none() && worker.log.is_empty()) {
-                    return Ok(WorkerReport { left_alone: true, ..report });
+                if before
+                    .worker
+                    .as_ref()
+                    .is_none_or(|worker| worker.job.is_none() && worker.log.is_empty())
+                {
+                    return Ok(WorkerReport {
+                        left_alone: true,
+                        ..report
+                    });
                 }
                 // Started a second time by the batch system. A body that was started is never started
                 // again in the same try; those that were not are run now.
                 let mut writer = self.spool().reopen(index)?;
-                let has_ended = |element: &u32| before.ended.iter().any(|result| result.element == *element);
+                let has_ended =
+                    |element: &u32| before.ended.iter().any(|result| result.element == *element);
                 for element in before.started.iter().filter(|element| !has_ended(element)) {
                     let message = "the batch system started its job a second time, after the body had started";
-                    writer.end_element(ResultRecord::new(*element, Outcome::Restarted).with_message(message))?;
+                    writer.end_element(
+                        ResultRecord::new(*element, Outcome::Restarted).with_message(message),
+                    )?;
                     report.unsuccessful += 1;
                 }
-                let is_left = |element: &u32| !has_ended(element) && !before.started.contains(element);
+                let is_left =
+                    |element: &u32| !has_ended(element) && !before.started.contains(element);
                 (writer, elements.into_iter().filter(is_left).collect())
             }
         };
         let mut logs = self.logs();
         for element in left {
+            if self.is_stopped()? {
+                break;
+            }
             self.run_element(element, &mut writer, &mut logs, &mut report)?;
         }
         writer.close()?;
         Ok(report)
+    }
+
+    /// Returns whether a termination signal has come.
+    fn is_stopped(&self) -> io::Result<bool> {
+        let Some(stop) = &self.stop else {
+            return Ok(false);
+        };
+        let mut polled = [PollFd::new(stop, PollFlags::IN)];
+        let now = rustix::event::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        poll(&mut polled, Some(&now))?;
+        Ok(!polled[0].revents().is_empty())
     }
 
     /// Removes the output file of the job script when nothing is in it: most are empty, and there is one
@@ -219,7 +268,11 @@ impl Worker {
         let mut answers = io::stdout().lock();
         while let Some(line) = lines.next(self.stop.as_ref())? {
             let Ok(index) = line.trim().parse::<u32>() else {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{line}` was asked for as an index")).into());
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("`{line}` was asked for as an index"),
+                )
+                .into());
             };
             let mut report = WorkerReport::default();
             for element in self.file.elements_of(index)? {
@@ -253,8 +306,15 @@ impl Worker {
         writer.end_element(result)
     }
 
-    fn element(&mut self, element: u32, writer: &mut SpoolWriter, logs: &mut Logs) -> io::Result<ResultRecord> {
-        let end = |outcome, message: String| Ok(ResultRecord::new(element, outcome).with_message(message));
+    fn element(
+        &mut self,
+        element: u32,
+        writer: &mut SpoolWriter,
+        logs: &mut Logs,
+    ) -> io::Result<ResultRecord> {
+        let end = |outcome, message: String| {
+            Ok(ResultRecord::new(element, outcome).with_message(message))
+        };
         if self.dir.is_cancelled()? {
             return end(Outcome::Cancelled, "the run was cancelled".to_owned());
         }
@@ -268,7 +328,10 @@ impl Worker {
             Err(NoInputs::Missing(message)) => return end(Outcome::HandedBack, message),
             Err(NoInputs::Broken(message)) => return end(Outcome::Failed, message),
         };
-        let scratch = self.dir.inside("scratch").join(format!("{}.{element}", self.file.header.tag));
+        let scratch = self
+            .dir
+            .inside("scratch")
+            .join(format!("{}.{element}", self.file.header.tag));
         let invocation = match self.command.prepare(&inputs, self.dir.path(), &scratch) {
             Ok(invocation) => invocation,
             Err(error) => return end(Outcome::Failed, error.to_string()),
@@ -281,7 +344,14 @@ impl Worker {
         }
         writer.start_element(element)?;
         let position = logs.position();
-        let ran = body::run(&invocation.argv, self.dir.path(), variables, logs, true, self.stop.as_ref());
+        let ran = body::run(
+            &invocation.argv,
+            self.dir.path(),
+            variables,
+            logs,
+            true,
+            self.stop.as_ref(),
+        );
         if !invocation.files.is_empty() {
             // Left-over scratch files are no harm.
             let _ = fs::remove_dir_all(&scratch);
@@ -313,7 +383,9 @@ impl Worker {
         result.peak_kib = ended.peak_kib;
         match (ended.code, ended.signal) {
             (Some(0), _) if ended.is_cut => {
-                result.message = Some("its standard output is longer than 256 MiB: let it write a file".to_owned());
+                result.message = Some(
+                    "its standard output is longer than 256 MiB: let it write a file".to_owned(),
+                );
             }
             (Some(0), _) => match self.command.collect(&ended.stdout, inputs, self.dir.path()) {
                 Ok(value) => match self.dir.values().put(value.to_string()) {
@@ -321,7 +393,9 @@ impl Worker {
                         result.outcome = Outcome::Succeeded;
                         result.value = Some(value);
                     }
-                    Err(error) => result.message = Some(format!("its result could not be kept: {error}")),
+                    Err(error) => {
+                        result.message = Some(format!("its result could not be kept: {error}"))
+                    }
                 },
                 Err(error) => result.message = Some(error.to_string()),
             },
@@ -379,4 +453,3 @@ impl Lines {
         }
     }
 }
-

@@ -1,0 +1,146 @@
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::status::{log_of, part_of, with_extension};
+use super::view::View;
+use super::{ElementState, EngineError, Width};
+use crate::rundir::RunDir;
+use crate::workflow::TaskIndex;
+
+/// The output of one element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ElementLog {
+    /// The task.
+    pub task: String,
+    /// The index, for an array.
+    pub index: Option<u32>,
+    /// Which try, from 1.
+    pub attempt: u32,
+    /// Its state.
+    pub state: ElementState,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+    /// The directory of the output of its job.
+    pub directory: Option<PathBuf>,
+}
+
+/// Returns the value of an element, or all values of an array, in order.
+///
+/// # Errors
+///
+/// [`EngineError::NoValue`] when there is none, with the reason.
+pub fn result(dir: &RunDir, task: &str, index: Option<u32>) -> Result<Value, EngineError> {
+    let mut view = View::read(dir)?;
+    let task = view.task(task)?;
+    let elements = elements_asked_for(&view, task, index)?;
+    let is_list = view.graph.is_array(task) && index.is_none();
+    let mut values = Vec::with_capacity(elements.len());
+    for element in elements {
+        values.push(value(&mut view, task, element)?);
+    }
+    Ok(if is_list {
+        Value::Array(values)
+    } else {
+        values.pop().unwrap_or(Value::Null)
+    })
+}
+
+/// Returns the output of an element, or of all elements of a task that have any.
+pub fn logs(dir: &RunDir, task: &str, index: Option<u32>) -> Result<Vec<ElementLog>, EngineError> {
+    let mut view = View::read(dir)?;
+    let task = view.task(task)?;
+    let elements = elements_asked_for(&view, task, index)?;
+    let declared = view.graph.declared(task);
+    let (name, is_array) = (declared.name.to_string(), declared.array);
+    let mut logs = Vec::with_capacity(elements.len());
+    for element in elements {
+        let result = view.result(task, element)?;
+        let entry = view
+            .state
+            .task(task)
+            .elements
+            .get(element as usize)
+            .copied();
+        let mut log = ElementLog {
+            task: name.clone(),
+            index: is_array.then_some(element),
+            attempt: entry.map_or(0, |entry| u32::from(entry.attempt)),
+            state: entry.map_or(ElementState::Waiting, |entry| entry.state),
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            directory: entry.filter(|entry| entry.attempt > 0).map(|entry| {
+                view.dir
+                    .logs(&view.state.submission(entry.submission).record.tag)
+            }),
+        };
+        if let Some((base, span)) = result.and_then(|result| log_of(&view, task, element, &result))
+        {
+            log.stdout = part_of(&with_extension(&base, "out"), span.0, span.1)?;
+            log.stderr = part_of(&with_extension(&base, "err"), span.2, span.3)?;
+        }
+        logs.push(log);
+    }
+    Ok(logs)
+}
+
+fn elements_asked_for(
+    view: &View,
+    task: TaskIndex,
+    index: Option<u32>,
+) -> Result<Vec<u32>, EngineError> {
+    let name = &view.graph.declared(task).name;
+    match (&view.state.task(task).width, index) {
+        (Width::Unknown, _) => Err(EngineError::NoValue(format!(
+            "it is not known yet how many elements `{name}` has"
+        ))),
+        (Width::Never { message, .. }, _) => Err(EngineError::NoValue(format!(
+            "`{name}` has no elements: {message}"
+        ))),
+        (Width::Known(_), Some(_)) if !view.graph.is_array(task) => Err(EngineError::NotFound(
+            format!("`{name}` is no array task, so it has no index: ask for `{name}`"),
+        )),
+        (Width::Known(width), Some(index)) if index >= *width => Err(EngineError::NotFound(
+            format!("`{name}` has {width} elements, so its indices end before {index}"),
+        )),
+        (Width::Known(_), Some(index)) => Ok(vec![index]),
+        (Width::Known(width), None) => Ok((0..*width).collect()),
+    }
+}
+
+fn value(view: &mut View, task: TaskIndex, element: u32) -> Result<Value, EngineError> {
+    let declared = view.graph.declared(task);
+    let what = if declared.array {
+        format!("{}[{element}]", declared.name)
+    } else {
+        declared.name.to_string()
+    };
+    let state = view
+        .state
+        .task(task)
+        .elements
+        .get(element as usize)
+        .map_or(ElementState::Waiting, |entry| entry.state);
+    if !state.has_value() {
+        let why = view
+            .state
+            .verdicts
+            .get(&(task, element))
+            .map_or_else(String::new, |verdict| format!(": {}", verdict.message));
+        return Err(EngineError::NoValue(format!(
+            "`{what}` has no value: it is {}{why}",
+            state.word()
+        )));
+    }
+    let found = view.result(task, element)?.and_then(|result| result.value);
+    let found = found.ok_or_else(|| {
+        EngineError::NoValue(format!(
+            "the result of `{what}` is missing from the run directory"
+        ))
+    })?;
+    let text = view.dir.values().read(&found)?;
+    serde_json::from_str(&text)
+        .map_err(|error| EngineError::NoValue(format!("the value of `{what}` is no JSON: {error}")))
+}

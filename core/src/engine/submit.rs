@@ -1,0 +1,147 @@
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use super::{CancelReport, DispatchOptions, Dispatched, EngineError, Services, cancel, dispatch};
+use crate::id::{RunId, WorkflowName};
+use crate::rundir::{BackendRecord, DispatchMode, JobEnvironment, RUN_SCHEMA, RunDir, RunRecord};
+use crate::scheduler::Scheduler;
+use crate::workflow::{Bound, Graph};
+
+/// A run to be submitted.
+#[derive(Debug)]
+pub struct SubmitRequest {
+    /// The workflow.
+    pub graph: Graph,
+    /// The values of its parameters.
+    pub parameters: Bound,
+    /// Where the run lives; made where missing.
+    pub run_dir: PathBuf,
+    /// Its id, such as one of [`new_run_id`].
+    pub run_id: RunId,
+    /// The backend and its settings.
+    pub backend: BackendRecord,
+    /// reflow's own program: copied into the run directory, so that a rebuild cannot change what queued
+    /// jobs run, and started from there.
+    pub program: Option<PathBuf>,
+    /// How reflow's own program is started, where `program` is not set.
+    pub launcher: Vec<String>,
+    /// Workflow files, kept with the run.
+    pub files: Vec<PathBuf>,
+    /// Who plans again.
+    pub dispatch: DispatchMode,
+    /// What bodies get; kept in a file that only the user can read.
+    pub environment: JobEnvironment,
+    /// How long a file written on one node may take to be seen on another, in milliseconds.
+    pub latency_ms: u64,
+}
+
+/// Returns a run id: the workflow, the time (UTC), and 40 random bits.
+pub fn new_run_id(workflow: &WorkflowName, services: &Services) -> io::Result<RunId> {
+    let mut random = [0; 5];
+    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+    let time = jiff::Timestamp::from_millisecond(services.clock.now_ms() as i64)
+        .map_err(io::Error::other)?;
+    let random = data_encoding::BASE32_NOPAD
+        .encode(&random)
+        .to_ascii_lowercase();
+    let name: String = workflow.as_str().chars().take(60).collect();
+    RunId::new(format!(
+        "{name}-{}-{random}",
+        time.strftime("%Y%m%d-%H%M%S")
+    ))
+    .map_err(io::Error::other)
+}
+
+/// Makes the run directory, plans, and sends everything that can be sent.
+///
+/// # Errors
+///
+/// [`EngineError::Refused`] when the batch system refuses something for good: what had been sent is
+/// cancelled, and the run is recorded as cancelled.
+pub async fn submit(
+    request: SubmitRequest,
+    scheduler: &dyn Scheduler,
+    services: &Services,
+) -> Result<RunDir, EngineError> {
+    if request.program.is_none() && request.launcher.is_empty() {
+        return Err(EngineError::Invalid(
+            "it is not known how jobs start reflow: set `launcher`".to_owned(),
+        ));
+    }
+    let path = RunDir::prepare(&request.run_dir)?;
+    let launcher = match &request.program {
+        Some(program) => {
+            let pinned = pin(&path, program)?;
+            vec![
+                pinned
+                    .to_str()
+                    .ok_or_else(|| {
+                        EngineError::Invalid("the path of the program is not UTF-8".to_owned())
+                    })?
+                    .to_owned(),
+            ]
+        }
+        None => request.launcher,
+    };
+    for file in &request.files {
+        pin(&path, file)?;
+    }
+    let environment = path.join(".reflow/environment.json");
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(environment)?;
+    io::Write::write_all(
+        &mut file,
+        &serde_json::to_vec(&request.environment).map_err(io::Error::from)?,
+    )?;
+    let created = jiff::Timestamp::from_millisecond(services.clock.now_ms() as i64)
+        .map_err(io::Error::other)?;
+    let record = RunRecord {
+        schema: RUN_SCHEMA,
+        run_id: request.run_id,
+        created: created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        description: request.graph.description().clone(),
+        parameters: request.parameters,
+        backend: request.backend,
+        capabilities: scheduler.capabilities().clone(),
+        launcher,
+        dispatch: request.dispatch,
+        latency_ms: request.latency_ms,
+    };
+    let dir = RunDir::found(path, record)?;
+    match dispatch(&dir, scheduler, services, &DispatchOptions::default()).await? {
+        Dispatched::Done {
+            refused: Some((task, message)),
+            ..
+        } => {
+            let CancelReport { .. } = cancel(&dir, scheduler, services).await?;
+            Err(EngineError::Refused { task, message })
+        }
+        _ => Ok(dir),
+    }
+}
+
+/// Copies a file into the run directory under a name that tells its content.
+fn pin(run_dir: &Path, file: &Path) -> io::Result<PathBuf> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(fs::File::open(file)?)?;
+    let digest = hasher.finalize().to_hex();
+    let name = file
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let pinned = run_dir.join(".reflow/pinned").join(&digest.as_str()[..16]);
+    fs::create_dir_all(&pinned)?;
+    let path = pinned.join(name);
+    if !path.exists() {
+        fs::copy(file, &path)?;
+    }
+    Ok(path)
+}

@@ -1,0 +1,178 @@
+//! A run as a reader sees it: the journal, and on top of it what workers have written since.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::ingest::state_of;
+use super::{ElementState, EngineError, State};
+use crate::id::Tag;
+use crate::journal::{Journal, SubmissionKind, read_journal};
+use crate::results::{Outcome, ResultFinder, ResultRecord, Spool, SpoolContent, read_spool};
+use crate::rundir::RunDir;
+use crate::workflow::{Graph, TaskIndex};
+
+/// A run at one moment. Needs no lease, and asks nothing of the batch system.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) dir: RunDir,
+    pub(super) graph: Graph,
+    pub(super) state: State,
+    /// Results that are not in the journal yet.
+    pub(super) fresh: HashMap<(TaskIndex, u32), ResultRecord>,
+    finder: ResultFinder,
+}
+
+impl View {
+    /// Reads the run, its running elements included.
+    pub(super) fn read(dir: &RunDir) -> Result<Self, EngineError> {
+        let graph = Graph::check(dir.record().description.clone())?;
+        let journal = read_journal(&dir.inside("journal"))?;
+        Self::of_journal(dir, graph, &journal)
+    }
+
+    fn of_journal(dir: &RunDir, graph: Graph, journal: &Journal) -> Result<Self, EngineError> {
+        let state = State::fold(&graph, &journal.entries);
+        let mut view = Self {
+            dir: dir.clone(),
+            graph,
+            state,
+            fresh: HashMap::new(),
+            finder: ResultFinder::new(dir.clone()),
+        };
+        view.read_spools()?;
+        Ok(view)
+    }
+
+    fn read_spools(&mut self) -> io::Result<()> {
+        let live: Vec<(u32, TaskIndex, Tag)> = self
+            .state
+            .live()
+            .filter_map(|(position, submission)| match submission.record.kind {
+                SubmissionKind::Elements { task, .. } => {
+                    Some((position, task, submission.record.tag.clone()))
+                }
+                _ => None,
+            })
+            .collect();
+        for (position, task, tag) in live {
+            let files = Spool::new(self.dir.spool(&tag)).files()?;
+            for content in read_all(&files)? {
+                self.take(position, task, content);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, position: u32, task: TaskIndex, content: SpoolContent) {
+        let entries = &mut self.state.tasks[task.get()];
+        for element in content.started {
+            if let Some(entry) = entries.elements.get_mut(element as usize)
+                && entry.submission == position
+                && entry.state == ElementState::Queued
+            {
+                entry.state = ElementState::Running;
+                entries
+                    .counts
+                    .move_one(ElementState::Queued, ElementState::Running);
+            }
+        }
+        for mut result in content.ended {
+            let Some(entry) = entries.elements.get_mut(result.element as usize) else {
+                continue;
+            };
+            if entry.submission != position || entry.state.is_ended() || entry.attempt == 0 {
+                continue;
+            }
+            let to = match result.outcome {
+                Outcome::HandedBack => ElementState::Waiting,
+                Outcome::Interrupted => ElementState::Failed,
+                outcome => state_of(outcome).unwrap_or(ElementState::Lost),
+            };
+            entries.counts.move_one(entry.state, to);
+            entry.state = to;
+            result.worker.clone_from(&content.worker);
+            self.fresh.insert((task, result.element), result);
+        }
+    }
+
+    /// Returns the result of an element's newest try, if its worker wrote one.
+    pub(super) fn result(
+        &mut self,
+        task: TaskIndex,
+        element: u32,
+    ) -> io::Result<Option<ResultRecord>> {
+        if let Some(result) = self.fresh.get(&(task, element)) {
+            return Ok(Some(result.clone()));
+        }
+        let Some(entry) = self.state.task(task).elements.get(element as usize) else {
+            return Ok(None);
+        };
+        if entry.attempt == 0 {
+            return Ok(None);
+        }
+        let record = &self.state.submission(entry.submission).record;
+        let SubmissionKind::Elements {
+            elements, batch, ..
+        } = &record.kind
+        else {
+            return Ok(None);
+        };
+        self.finder
+            .find(&record.tag, elements.rank(element) / batch.max(&1), element)
+    }
+
+    /// Returns the task of that name.
+    pub(super) fn task(&self, name: &str) -> Result<TaskIndex, EngineError> {
+        self.graph.find(name).ok_or_else(|| {
+            let names = self
+                .graph
+                .description()
+                .tasks
+                .iter()
+                .map(|task| task.name.as_str());
+            let near = crate::nearest::nearest(name, names)
+                .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            EngineError::NotFound(format!(
+                "the workflow `{}` has no task `{name}`{near}",
+                self.graph.description().name
+            ))
+        })
+    }
+}
+
+/// Reads many spool files, on several threads when there are very many.
+fn read_all(files: &[PathBuf]) -> io::Result<Vec<SpoolContent>> {
+    const FILES_A_THREAD: usize = 500;
+    let threads = (files.len() / FILES_A_THREAD)
+        .min(std::thread::available_parallelism().map_or(1, usize::from))
+        .max(1);
+    let next = AtomicUsize::new(0);
+    let work = || -> io::Result<Vec<SpoolContent>> {
+        let mut contents = Vec::new();
+        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            match read_spool(file) {
+                Ok(content) => contents.push(content),
+                // Moved into a pack since the directory was listed; the next look sees it there.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(contents)
+    };
+    if threads == 1 {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let mut all = Vec::with_capacity(files.len());
+        for handle in handles {
+            match handle.join() {
+                Ok(part) => all.extend(part?),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok(all)
+    })
+}

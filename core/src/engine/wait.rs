@@ -1,0 +1,92 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{DispatchOptions, EngineError, RunState, RunStatus, Services, State, dispatch, status};
+use crate::id::JobId;
+use crate::journal::read_journal;
+use crate::rundir::{DispatchMode, RunDir};
+use crate::scheduler::{JobState, Scheduler};
+use crate::workflow::Graph;
+
+/// How often the run directory is looked at: it costs nobody else anything.
+const LOOK: Duration = Duration::from_millis(100);
+const SLOWEST_LOOK: Duration = Duration::from_secs(2);
+/// How often the batch system is asked, while somebody waits.
+const ASK: Duration = Duration::from_secs(2);
+const SLOWEST_ASK: Duration = Duration::from_secs(60);
+
+/// Waits for the end of a run, and goes on with it where nobody else does.
+///
+/// `progress` is called with every new state. The future may be dropped at any time: the run goes on.
+pub async fn wait(
+    dir: &RunDir,
+    scheduler: &dyn Scheduler,
+    services: &Services,
+    mut progress: impl FnMut(&RunStatus),
+) -> Result<RunStatus, EngineError> {
+    let mut look = LOOK;
+    let mut ask = ASK;
+    let mut asked = Instant::now();
+    let mut last: Option<RunStatus> = None;
+    loop {
+        let started = Instant::now();
+        let now = status(dir)?;
+        let cost = started.elapsed();
+        if last.as_ref() != Some(&now) {
+            progress(&now);
+            look = LOOK;
+        } else {
+            look = (look * 2).min(SLOWEST_LOOK);
+        }
+        if now.state.is_final() {
+            return Ok(now);
+        }
+        let is_on_us = matches!(now.state, RunState::Stalled | RunState::Paused)
+            || dir.record().dispatch == DispatchMode::Login;
+        if asked.elapsed() >= ask {
+            if is_on_us || !is_driven(dir, scheduler).await {
+                match dispatch(dir, scheduler, services, &DispatchOptions::default()).await {
+                    Ok(_) | Err(EngineError::TakenOver) => {}
+                    Err(EngineError::Scheduler(error)) => {
+                        tracing::warn!(%error, "the batch system could not be reached; trying again")
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            asked = Instant::now();
+            ask = if is_on_us {
+                ASK
+            } else {
+                (ask * 2).min(SLOWEST_ASK)
+            };
+        }
+        last = Some(now);
+        // Looking must not cost more than a part of one core, however large the run is.
+        tokio::time::sleep(look.max(cost * 10).min(SLOWEST_LOOK.max(cost * 10))).await;
+    }
+}
+
+/// Returns whether a job is queued or runs that will plan again. Asks about all such jobs in one call.
+async fn is_driven(dir: &RunDir, scheduler: &dyn Scheduler) -> bool {
+    let drivers = || -> Result<Vec<JobId>, EngineError> {
+        let graph = Graph::check(dir.record().description.clone())?;
+        let state = State::fold(&graph, &read_journal(&dir.inside("journal"))?.entries);
+        Ok(state
+            .live()
+            .filter(|(_, submission)| submission.record.is_driver())
+            .filter_map(|(_, submission)| submission.job.clone())
+            .collect())
+    };
+    let Ok(drivers) = drivers() else { return true };
+    match scheduler.status(&drivers).await {
+        Ok(statuses) => statuses.iter().any(|status| {
+            matches!(
+                status.state,
+                JobState::Pending { never: false, .. } | JobState::Running { .. }
+            )
+        }),
+        // Not known now is no verdict.
+        Err(_) => true,
+    }
+}
