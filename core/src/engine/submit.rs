@@ -1,5 +1,5 @@
+use fs_err::os::unix::fs::OpenOptionsExt;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
