@@ -16,7 +16,7 @@ struct Command {
 }
 
 /// A task with a body and parameters `(name, type, value)`.
-fn task(body: Value, returns: &str, parameters: &[(&str, &str, Value)]) -> TaskDescription {
+fn task(body: &Value, returns: &str, parameters: &[(&str, &str, Value)]) -> TaskDescription {
     let parameters: Vec<_> = parameters
         .iter()
         .map(|(name, ty, _)| json!({"name": name, "type": ty, "kind": "plain"}))
@@ -27,12 +27,12 @@ fn task(body: Value, returns: &str, parameters: &[(&str, &str, Value)]) -> TaskD
 }
 
 fn compile(
-    body: Value,
+    body: impl Into<Value>,
     returns: &str,
     parameters: &[(&str, &str, Value)],
 ) -> Result<Command, String> {
     let compiled =
-        CompiledCommand::compile(&task(body, returns, parameters)).map_err(|errors| {
+        CompiledCommand::compile(&task(&body.into(), returns, parameters)).map_err(|errors| {
             let text = errors.to_string();
             text.lines()
                 .skip(1)
@@ -208,6 +208,7 @@ fn other_braces_are_left_alone() {
         "find . -exec ls {} \\;",
         "f() { echo \"${x:-{}}\"; }",
         "# {part} and {prat}, it's a comment",
+        "echo a \\\n# it's {part}\necho b",
         "echo a#b \\{part}",
         "echo \\'",
         "x=$(case a in a) echo 1;; (b) echo 2;; esac)",
@@ -325,8 +326,13 @@ fn values_that_no_command_can_take_are_named() {
     insta::assert_snapshot!(command.prepare("/run").expect_err("refused"), @"parameter `x` has no value");
 }
 
-fn output(output: Value, returns: &str, stdout: &str, run_dir: &Path) -> Result<Value, String> {
-    let body = json!({"program": {"command": ["p"]}, "output": output});
+fn output(
+    output: impl Into<Value>,
+    returns: &str,
+    stdout: &str,
+    run_dir: &Path,
+) -> Result<Value, String> {
+    let body = json!({"program": {"command": ["p"]}, "output": output.into()});
     compile(body, returns, &[("x", "str", json!("[*]"))])?.collect(stdout, run_dir)
 }
 

@@ -14,6 +14,8 @@ mod template_shell;
 mod workflow_file;
 mod workflow_file_reader;
 mod workflow_file_task;
+#[cfg(test)]
+mod workflow_file_tests;
 
 pub use command_task::{
     CommandBody, CompileErrors, CompiledCommand, DEFAULT_INTERPRETER, Invocation, Output,

@@ -199,7 +199,9 @@ pub(super) fn escaped(text: &str) -> String {
             Some((_, _, length))
                 if inner[length..].starts_with('}') && !text[..at].ends_with('$') =>
             {
-                template.push_str(&format!("{{{{{}}}}}", &inner[..length]));
+                for part in ["{{", &inner[..length], "}}"] {
+                    template.push_str(part);
+                }
                 at += length + 2;
             }
             _ => {

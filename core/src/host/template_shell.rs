@@ -127,6 +127,8 @@ impl<'a> Scanner<'a> {
         let mut words = Words::default();
         while let Some(c) = self.next() {
             match c {
+                // A line that goes on: `#` after it may well start a comment.
+                '\\' if self.rest().starts_with("\\\n") => self.copy(2),
                 '\\' => {
                     words.push('\\');
                     self.copy_escape();

@@ -107,10 +107,10 @@ impl Loader {
         });
         let (path, bytes) = match read {
             Ok(read) => read,
-            Err(message) => return self.fail(path, mention, message),
+            Err(message) => return self.fail(path, mention, &message),
         };
         let Ok(text) = String::from_utf8(bytes) else {
-            return self.fail(&path, mention, "the file is not UTF-8".to_owned());
+            return self.fail(&path, mention, "the file is not UTF-8");
         };
         if self.stack.contains(&path) {
             let mut circle: Vec<_> = self
@@ -127,7 +127,7 @@ impl Loader {
                 "the files include each other in a circle: {}",
                 names.join(" -> ")
             );
-            return self.fail(&path, mention, message);
+            return self.fail(&path, mention, &message);
         }
         if !self.files.contains(&path) {
             self.files.push(path.clone());
@@ -150,6 +150,7 @@ impl Loader {
             }
         };
         self.incomplete |= description.is_none();
+        reader.errors.sort_by_key(|error| error.position);
         self.errors.append(&mut reader.errors);
         description
     }
@@ -178,12 +179,7 @@ impl Loader {
         Ok(path)
     }
 
-    fn fail<T>(
-        &mut self,
-        path: &Path,
-        mention: Option<&Mention<'_>>,
-        message: String,
-    ) -> Option<T> {
+    fn fail<T>(&mut self, path: &Path, mention: Option<&Mention<'_>>, message: &str) -> Option<T> {
         self.incomplete = true;
         let message = format!("could not read the workflow file: {message}");
         self.errors.push(match mention {

@@ -123,7 +123,7 @@ impl Reader<'_> {
             }
         }
         Some(Table {
-            table,
+            entries: table,
             span: item.span(),
             place: place.to_owned(),
         })
@@ -267,7 +267,7 @@ impl Reader<'_> {
             }
             DeValue::Array(items) => {
                 let mut values = Vec::new();
-                for item in items.iter() {
+                for item in items {
                     values.push(self.json(item, place)?);
                 }
                 Value::from(values)
@@ -286,7 +286,7 @@ impl Reader<'_> {
 /// A table whose keys have been checked.
 #[derive(Debug, Clone)]
 pub(super) struct Table<'t, 'a> {
-    pub(super) table: &'t DeTable<'a>,
+    pub(super) entries: &'t DeTable<'a>,
     pub(super) span: Range<usize>,
     pub(super) place: String,
 }
@@ -294,12 +294,12 @@ pub(super) struct Table<'t, 'a> {
 impl<'t, 'a> Table<'t, 'a> {
     /// Returns the value of a key, and its place.
     pub(super) fn get(&self, key: &str) -> Option<(&'t Item<'a>, String)> {
-        let item = self.table.get(key)?;
+        let item = self.entries.get(key)?;
         Some((item, format!("{}.{key}", self.place)))
     }
 
     pub(super) fn key_span(&self, key: &str) -> Range<usize> {
-        let found = self.table.get_key_value(key);
+        let found = self.entries.get_key_value(key);
         found.map_or_else(|| self.span.clone(), |(key, _)| key.span())
     }
 

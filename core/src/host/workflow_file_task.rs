@@ -186,7 +186,15 @@ fn version(reader: &mut Reader<'_>, item: &Item<'_>, place: &str) -> Option<Stri
 }
 
 fn body(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<CommandBody> {
-    let command = table.read("command", |item, place| reader.texts(item, place, false));
+    let command = table.read("command", |item, place| {
+        if let DeValue::String(_) = item.get_ref() {
+            let advice = "write each word as a text of its own, or use `shell`".to_owned();
+            let message = "expected a list of texts, got a text";
+            reader.refuse(item.span(), place, message, Some(advice));
+            return None;
+        }
+        reader.texts(item, place, false)
+    });
     let script = table.read("shell", |item, place| reader.text(item, place));
     let interpreter = table.read("interpreter", |item, place| {
         reader.texts(item, place, false)
@@ -248,7 +256,7 @@ fn output(reader: &mut Reader<'_>, item: &Item<'_>, place: &str) -> Option<Outpu
             let table = reader.table(item, place, &["file", "glob"])?;
             let glob = table.read("glob", |item, place| reader.text(item, place));
             let file = table.read("file", |item, place| reader.text(item, place));
-            if table.table.len() != 1 {
+            if table.entries.len() != 1 {
                 let message = "an output has either `glob` or `file`";
                 reader.refuse(item.span(), place, message, None);
                 return None;
@@ -304,8 +312,11 @@ fn resources(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Resources {
             continue;
         }
         let value = match (key, item.get_ref()) {
-            // A count is a number, and whole nodes are wanted or not.
-            ("gpus", DeValue::Integer(number)) => Some(Value::from(number.to_string())),
+            // A count of GPUs is a number, and whole nodes are wanted or not. Memory and time
+            // without a unit are refused as such.
+            ("gpus" | "mem" | "time", DeValue::Integer(number)) => {
+                Some(Value::from(number.to_string()))
+            }
             ("exclusive", DeValue::Boolean(true)) => Some(Value::from("node")),
             ("exclusive", DeValue::Boolean(false)) => continue,
             _ => reader.json(item, &place),
@@ -372,14 +383,11 @@ fn parameter(
     directory: &str,
 ) -> Option<(Type, ParameterKind, String)> {
     let table = reader.table(item, place, &PARAMETER_KEYS)?;
-    let ty = match table.get("type") {
-        Some((item, place)) => ty(reader, item, &place),
-        None => {
-            let message = "a parameter needs a `type`";
-            reader.refuse(table.span.clone(), place, message, None);
-            None
-        }
-    };
+    if table.get("type").is_none() {
+        let message = "a parameter needs a `type`";
+        reader.refuse(table.span.clone(), place, message, None);
+    }
+    let ty = table.read("type", |item, place| ty(reader, item, place));
     let help = table
         .read("help", |item, place| reader.text(item, place))
         .unwrap_or_default();
