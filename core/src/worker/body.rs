@@ -42,7 +42,6 @@ pub(super) fn run(
     directory: &Path,
     variables: &Variables,
     logs: &mut Logs,
-    keep_stdout: bool,
     stop: Option<&OwnedFd>,
 ) -> io::Result<Ended> {
     let (program, arguments) = argv
@@ -77,7 +76,7 @@ pub(super) fn run(
         stdout: Vec::new(),
         is_cut: false,
     };
-    let interrupted = body.wait(logs, keep_stdout, stop)?;
+    let interrupted = body.wait(logs, stop)?;
     let usage = body.child.wait4()?;
     Ok(Ended {
         code: usage.status.code(),
@@ -102,12 +101,7 @@ struct Body {
 impl Body {
     /// Copies output until the child has ended, then kills what is left of its group. Does not reap the
     /// child, so that its group cannot be another's by then.
-    fn wait(
-        &mut self,
-        logs: &mut Logs,
-        keep_stdout: bool,
-        stop: Option<&OwnedFd>,
-    ) -> io::Result<bool> {
+    fn wait(&mut self, logs: &mut Logs, stop: Option<&OwnedFd>) -> io::Result<bool> {
         let pid = Pid::from_child(&self.child);
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok();
         let mut stop = stop;
@@ -143,7 +137,7 @@ impl Body {
             };
             let is_stopped = stop.is_some() && ready(usize::from(pidfd.is_some()));
             drop(polled);
-            self.copy(logs, keep_stdout)?;
+            self.copy(logs)?;
             if is_stopped {
                 // Only once: the descriptor stays readable, so that nothing is started after this.
                 stop = None;
@@ -153,13 +147,13 @@ impl Body {
             if has_ended {
                 // Nobody is left to kill where the whole group has ended.
                 let _ = kill_process_group(pid, Signal::KILL);
-                self.copy(logs, keep_stdout)?;
+                self.copy(logs)?;
                 return Ok(interrupted);
             }
         }
     }
 
-    fn copy(&mut self, logs: &mut Logs, keep_stdout: bool) -> io::Result<()> {
+    fn copy(&mut self, logs: &mut Logs) -> io::Result<()> {
         let mut buffer = [0; 16 << 10];
         for (pipe, which) in [(&mut self.out, Which::Out), (&mut self.err, Which::Err)] {
             let Some(reader) = pipe else { continue };
@@ -168,7 +162,7 @@ impl Body {
                     Ok(0) => break true,
                     Ok(count) => {
                         logs.write(which, &buffer[..count])?;
-                        if keep_stdout && which == Which::Out {
+                        if which == Which::Out {
                             if self.stdout.len() + count <= MOST_OUTPUT {
                                 self.stdout.extend_from_slice(&buffer[..count]);
                             } else {

@@ -9,7 +9,7 @@ use bstr::ByteSlice;
 use crate::rundir::JobEnvironment;
 
 /// The variables that bodies get.
-pub(super) type Variables = BTreeMap<OsString, OsString>;
+pub type Variables = BTreeMap<OsString, OsString>;
 
 /// Returns the variables for bodies: what the batch system gave this job, under what `submit` had
 /// (scrubbed when it was saved), under the task's own.

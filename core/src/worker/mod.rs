@@ -6,8 +6,11 @@
 
 mod body;
 mod environment;
+mod host;
 mod inputs;
 mod logs;
 mod run;
 
-pub use run::{WorkerError, WorkerMode, WorkerOptions, WorkerReport, run};
+pub use environment::Variables;
+pub use host::{Call, TaskHost};
+pub use run::{WorkerError, WorkerMode, WorkerOptions, WorkerReport, run, run_with};

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -7,10 +6,10 @@ use std::path::PathBuf;
 use fs_err as fs;
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::body;
 use super::environment::{self, Variables};
+use super::host::{Call, CommandHost, TaskHost};
 use super::inputs::{Inputs, NoInputs};
-use super::logs::{Logs, Which};
+use super::logs::Logs;
 use crate::host::CompiledCommand;
 use crate::id::{JobId, Tag};
 use crate::results::{IndexClaim, Outcome, ResultRecord, Spool, SpoolWriter, WorkerRecord};
@@ -82,11 +81,40 @@ pub enum WorkerError {
     Io(#[from] io::Error),
 }
 
-/// Runs the elements of one array index, or of all indices that are asked for.
-pub fn run(options: WorkerOptions) -> Result<WorkerReport, WorkerError> {
+/// Runs the elements of one array index, or of all indices that are asked for, with the host of command
+/// tasks.
+pub fn run(options: &WorkerOptions) -> Result<WorkerReport, WorkerError> {
+    let (dir, file) = open(options)?;
+    let description = &file.header.description;
+    let command = CompiledCommand::compile(description).map_err(|error| WorkerError::Body {
+        task: description.name.to_string(),
+        reason: error.to_string(),
+    })?;
+    run_worker(
+        Worker::new(dir, file, options, Box::new(CommandHost(command)))?,
+        options,
+    )
+}
+
+/// Does the same with another host.
+pub fn run_with(
+    options: &WorkerOptions,
+    host: &mut dyn TaskHost,
+) -> Result<WorkerReport, WorkerError> {
+    let (dir, file) = open(options)?;
+    run_worker(Worker::new(dir, file, options, Box::new(host))?, options)
+}
+
+fn open(options: &WorkerOptions) -> Result<(RunDir, SubmissionFile), WorkerError> {
     let dir = RunDir::open(&options.run_dir)?;
     let file = SubmissionFile::open(&dir.submission(&options.submission))?;
-    let mut worker = Worker::new(dir, file, &options)?;
+    Ok((dir, file))
+}
+
+fn run_worker(
+    mut worker: Worker<'_>,
+    options: &WorkerOptions,
+) -> Result<WorkerReport, WorkerError> {
     if !worker.may_run()? {
         return Ok(WorkerReport {
             left_alone: true,
@@ -103,10 +131,10 @@ pub fn run(options: WorkerOptions) -> Result<WorkerReport, WorkerError> {
     }
 }
 
-struct Worker {
+struct Worker<'a> {
     dir: RunDir,
     file: SubmissionFile,
-    command: CompiledCommand,
+    host: Box<dyn TaskHost + 'a>,
     inputs: Inputs,
     /// The variables for bodies, or why setup failed.
     variables: Result<Variables, String>,
@@ -115,18 +143,14 @@ struct Worker {
     stop: Option<OwnedFd>,
 }
 
-impl Worker {
+impl<'a> Worker<'a> {
     fn new(
         dir: RunDir,
         file: SubmissionFile,
         options: &WorkerOptions,
+        host: Box<dyn TaskHost + 'a>,
     ) -> Result<Self, WorkerError> {
         let header = &file.header;
-        let command =
-            CompiledCommand::compile(&header.description).map_err(|error| WorkerError::Body {
-                task: header.description.name.to_string(),
-                reason: error.to_string(),
-            })?;
         let saved: JobEnvironment = match fs::read(dir.inside("environment.json")) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => JobEnvironment::default(),
@@ -165,7 +189,7 @@ impl Worker {
             stop: options.stop.as_ref().map(OwnedFd::try_clone).transpose()?,
             dir,
             file,
-            command,
+            host,
             variables,
             job,
         })
@@ -328,85 +352,20 @@ impl Worker {
             Err(NoInputs::Missing(message)) => return end(Outcome::HandedBack, message),
             Err(NoInputs::Broken(message)) => return end(Outcome::Failed, message),
         };
-        let scratch = self
-            .dir
-            .inside("scratch")
-            .join(format!("{}.{element}", self.file.header.tag));
-        let invocation = match self.command.prepare(&inputs, self.dir.path(), &scratch) {
-            Ok(invocation) => invocation,
-            Err(error) => return end(Outcome::Failed, error.to_string()),
-        };
-        if !invocation.files.is_empty() {
-            fs::create_dir_all(&scratch)?;
-            for (path, content) in &invocation.files {
-                fs::write(path, content)?;
-            }
-        }
-        writer.start_element(element)?;
-        let position = logs.position();
-        let ran = body::run(
-            &invocation.argv,
-            self.dir.path(),
+        let call = Call {
+            element,
+            inputs: &inputs,
+            dir: &self.dir,
+            scratch: self
+                .dir
+                .inside("scratch")
+                .join(format!("{}.{element}", self.file.header.tag)),
             variables,
+            stop: self.stop.as_ref(),
             logs,
-            true,
-            self.stop.as_ref(),
-        );
-        if !invocation.files.is_empty() {
-            // Left-over scratch files are no harm.
-            let _ = fs::remove_dir_all(&scratch);
-        }
-        let mut result = match ran {
-            Ok(ended) => self.judge(element, &ended, &inputs),
-            Err(error) => {
-                let program = invocation.argv.first().map_or("", String::as_str);
-                let message = format!("`{program}` could not be run: {error}");
-                logs.write(Which::Err, format!("reflow: {message}\n").as_bytes())?;
-                ResultRecord::new(element, Outcome::Failed).with_message(message)
-            }
+            spool: writer,
         };
-        result.log = logs.span_since(position);
-        Ok(result)
-    }
-
-    fn judge(
-        &self,
-        element: u32,
-        ended: &body::Ended,
-        inputs: &BTreeMap<crate::id::ParameterName, serde_json::Value>,
-    ) -> ResultRecord {
-        let mut result = ResultRecord::new(element, Outcome::Failed);
-        result.exit_status = ended.code;
-        result.signal = ended.signal;
-        result.wall_ms = ended.wall.as_millis() as u64;
-        result.cpu_ms = ended.cpu.as_millis() as u64;
-        result.peak_kib = ended.peak_kib;
-        match (ended.code, ended.signal) {
-            (Some(0), _) if ended.is_cut => {
-                result.message = Some(
-                    "its standard output is longer than 256 MiB: let it write a file".to_owned(),
-                );
-            }
-            (Some(0), _) => match self.command.collect(&ended.stdout, inputs, self.dir.path()) {
-                Ok(value) => match self.dir.values().put(value.to_string()) {
-                    Ok(value) => {
-                        result.outcome = Outcome::Succeeded;
-                        result.value = Some(value);
-                    }
-                    Err(error) => {
-                        result.message = Some(format!("its result could not be kept: {error}"))
-                    }
-                },
-                Err(error) => result.message = Some(error.to_string()),
-            },
-            (Some(code), _) => result.message = Some(format!("exit status {code}")),
-            (None, Some(signal)) => result.message = Some(format!("ended by signal {signal}")),
-            (None, None) => result.message = Some("it ended, and nobody knows how".to_owned()),
-        }
-        if ended.interrupted && result.outcome != Outcome::Succeeded {
-            result.outcome = Outcome::Interrupted;
-        }
-        result
+        self.host.call(call)
     }
 }
 
