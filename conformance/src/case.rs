@@ -3,7 +3,7 @@ use std::pin::Pin;
 
 use reflow_core::scheduler::{Capabilities, SchedulerError, SubmitError};
 
-use crate::{Rig, Site};
+use crate::{Part, Rig, Site};
 
 /// One rule of the contract.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,7 @@ pub enum Fixture {
     /// What any user has.
     Site(for<'a> fn(&'a Site) -> Running<'a>),
     /// What only a test has.
-    Rig(for<'a> fn(&'a Rig) -> Running<'a>),
+    Rig(Part, for<'a> fn(&'a Rig) -> Running<'a>),
 }
 
 /// A case under way.
@@ -113,12 +113,20 @@ macro_rules! ensure_eq {
 
 /// Lists a case of the module on its fixture.
 macro_rules! case {
-    ($fixture:ident, $clause:literal, $needs:expr, $name:ident) => {
+    (Site, $clause:literal, $needs:expr, $name:ident) => {
         $crate::Case {
             name: stringify!($name),
             clause: $clause,
             needs: $needs,
-            fixture: $crate::Fixture::$fixture(|fixture| Box::pin($name(fixture))),
+            fixture: $crate::Fixture::Site(|site| Box::pin($name(site))),
+        }
+    };
+    (Rig($part:ident), $clause:literal, $needs:expr, $name:ident) => {
+        $crate::Case {
+            name: stringify!($name),
+            clause: $clause,
+            needs: $needs,
+            fixture: $crate::Fixture::Rig($crate::Part::$part, |rig| Box::pin($name(rig))),
         }
     };
 }

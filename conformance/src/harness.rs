@@ -10,7 +10,7 @@ use reflow_core::command::SCRUBBED;
 use reflow_core::scheduler::{Resources, Scheduler};
 use tokio::runtime::Handle;
 
-use crate::{Case, Fixture, Rig, Site, cases};
+use crate::{Case, Fixture, Part, Rig, Site, cases};
 
 /// The value of the variables that must not be seen in a job.
 pub(crate) const MARK: &str = "reflow-conformance-leak";
@@ -28,8 +28,8 @@ pub struct Setup {
     pub unknown_partition: Option<String>,
     /// How long a job of a moment may take to end, the queue included.
     pub patience: Duration,
-    /// For a rig: a second connection, and one that no longer reaches its batch system.
-    pub rig: Option<(Arc<dyn Scheduler>, Arc<dyn Scheduler>)>,
+    /// What a rig has besides.
+    pub rig: BTreeMap<Part, Arc<dyn Scheduler>>,
 }
 
 /// Returns `environment` with variables added that a backend must keep from its jobs.
@@ -99,12 +99,10 @@ fn ran(conclusion: &Conclusion) -> u64 {
 }
 
 fn trial(case: Case, setup: &Setup, runtime: &Handle) -> Trial {
-    let unmet = if !(case.needs.holds)(setup.scheduler.capabilities()) {
-        Some(case.needs.otherwise)
-    } else if matches!(case.fixture, Fixture::Rig(_)) && setup.rig.is_none() {
-        Some("needs a rig")
-    } else {
-        None
+    let unmet = match case.fixture {
+        _ if !(case.needs.holds)(setup.scheduler.capabilities()) => Some(case.needs.otherwise),
+        Fixture::Rig(part, _) if !setup.rig.contains_key(&part) => Some(part.otherwise()),
+        _ => None,
     };
     if let Some(reason) = unmet {
         return skipped(case, reason);
@@ -135,23 +133,21 @@ async fn perform(case: Case, setup: Setup, directory: PathBuf) -> Result<(), Fai
         setup.unknown_partition,
         setup.patience,
     );
-    let outcome = match (case.fixture, setup.rig) {
-        (Fixture::Site(run), _) => {
+    let outcome = match case.fixture {
+        Fixture::Site(run) => {
             let outcome = run(&site).await;
             site.clean().await;
             outcome
         }
-        (Fixture::Rig(run), Some((second, unreachable))) => {
-            let rig = Rig {
-                site,
-                second,
-                unreachable,
+        Fixture::Rig(part, run) => {
+            let Some(other) = setup.rig.get(&part).cloned() else {
+                return Err(Failed::from(part.otherwise()));
             };
+            let rig = Rig { site, other };
             let outcome = run(&rig).await;
             rig.site.clean().await;
             outcome
         }
-        (Fixture::Rig(_), None) => return Err(Failed::from("needs a rig")),
     };
     outcome.map_err(|failure| Failed::from(format!("{}: {failure}", case.clause)))
 }

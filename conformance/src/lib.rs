@@ -13,6 +13,6 @@ mod suite;
 
 pub use case::{Case, Failure, Fixture, Need, Outcome, Running};
 pub use harness::{Setup, ignored, marked, run};
-pub use rig::Rig;
+pub use rig::{Part, Rig};
 pub use site::Site;
 pub use suite::cases;

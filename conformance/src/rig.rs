@@ -4,14 +4,30 @@ use reflow_core::scheduler::Scheduler;
 
 use crate::Site;
 
-/// What only a test has: the same batch system seen by another process, and one that cannot be
-/// reached.
+/// What only a test has: a site, and the same batch system in a state that no user can bring about.
 #[derive(Debug)]
 pub struct Rig {
     /// What any user has.
     pub site: Site,
-    /// A second connection, which shares no state with the first.
-    pub second: Arc<dyn Scheduler>,
+    /// The connection that the case asked for.
+    pub other: Arc<dyn Scheduler>,
+}
+
+/// A connection that only a test can make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// A second connection, which shares no state with the site's: another process of the user.
+    SecondConnection,
     /// A connection whose batch system does not answer any more.
-    pub unreachable: Arc<dyn Scheduler>,
+    Unreachable,
+}
+
+impl Part {
+    /// Returns the words for people when a test cannot make it.
+    pub fn otherwise(self) -> &'static str {
+        match self {
+            Self::SecondConnection => "needs a second connection",
+            Self::Unreachable => "needs a connection that is not answered",
+        }
+    }
 }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use libtest_mimic::Arguments;
-use reflow_conformance::{Setup, ignored, marked, run};
+use reflow_conformance::{Part, Setup, ignored, marked, run};
 use reflow_core::command::{Runner, RunnerOptions};
 use reflow_core::scheduler::{ConnectOptions, Resources};
 
@@ -69,7 +69,10 @@ async fn setup(environment: BTreeMap<String, String>, scratch: PathBuf) -> Resul
     let unreachable = unreachable.map_err(|error| error.to_string())?;
     fs_err::write(&broken.switch, "").map_err(|error| error.to_string())?;
     Ok(Setup {
-        rig: Some((connect().await?, unreachable)),
+        rig: BTreeMap::from([
+            (Part::SecondConnection, connect().await?),
+            (Part::Unreachable, unreachable),
+        ]),
         scheduler,
         scratch,
         resources: Resources {

@@ -4,36 +4,46 @@ use crate::case::{case, ensure, ensure_eq};
 use crate::{Case, Failure, Need, Outcome, Rig};
 
 pub(super) const CASES: &[Case] = &[
-    case!(Rig, "S6", Need::NOTHING, another_process_sees_the_job),
     case!(
-        Rig,
+        Rig(SecondConnection),
+        "S6",
+        Need::NOTHING,
+        another_process_sees_the_job
+    ),
+    case!(
+        Rig(Unreachable),
         "S2",
         Need::NOTHING,
         a_job_that_cannot_be_sent_does_not_exist
     ),
     case!(
-        Rig,
+        Rig(Unreachable),
         "T5",
         Need::NOTHING,
         no_answer_is_an_error_and_no_verdict
     ),
-    case!(Rig, "F3", Need::NOTHING, no_answer_is_never_absent),
+    case!(
+        Rig(Unreachable),
+        "F3",
+        Need::NOTHING,
+        no_answer_is_never_absent
+    ),
 ];
 
 async fn another_process_sees_the_job(rig: &Rig) -> Outcome {
     let job = rig.site.shell("a", "exit 3");
     let id = rig.site.submit(&job).await?;
-    let found = rig.second.find(&[job.tag]).await?;
+    let found = rig.other.find(&[job.tag]).await?;
     ensure_eq!(found, [Found::Present(vec![id.clone()])]);
     let end = rig.site.end(&id).await?;
-    let seen = rig.second.status(&[id]).await?;
+    let seen = rig.other.status(&[id]).await?;
     ensure_eq!(seen[0].state, reflow_core::scheduler::JobState::Ended(end));
     Ok(())
 }
 
 async fn a_job_that_cannot_be_sent_does_not_exist(rig: &Rig) -> Outcome {
     let job = rig.site.shell("a", "touch ran");
-    let Err(error) = rig.unreachable.submit(&job).await else {
+    let Err(error) = rig.other.submit(&job).await else {
         return Err(Failure::new("it was sent"));
     };
     ensure!(
@@ -41,7 +51,7 @@ async fn a_job_that_cannot_be_sent_does_not_exist(rig: &Rig) -> Outcome {
         "{:?}: {error}",
         error.error.kind()
     );
-    let found = rig.second.find(&[job.tag]).await?;
+    let found = rig.site.scheduler.find(&[job.tag]).await?;
     let exists = matches!(found[..], [Found::Present(_)]);
     ensure!(error.may_exist || !exists, "it exists: {error}");
     Ok(())
@@ -49,7 +59,7 @@ async fn a_job_that_cannot_be_sent_does_not_exist(rig: &Rig) -> Outcome {
 
 async fn no_answer_is_an_error_and_no_verdict(rig: &Rig) -> Outcome {
     let id = rig.site.succeed(&rig.site.shell("a", "true")).await?;
-    let answer = rig.unreachable.status(&[id]).await;
+    let answer = rig.other.status(&[id]).await;
     ensure!(answer.is_err(), "{answer:?}");
     Ok(())
 }
@@ -57,7 +67,7 @@ async fn no_answer_is_an_error_and_no_verdict(rig: &Rig) -> Outcome {
 async fn no_answer_is_never_absent(rig: &Rig) -> Outcome {
     let job = rig.site.shell("a", "true");
     rig.site.submit(&job).await?;
-    match rig.unreachable.find(&[job.tag]).await {
+    match rig.other.find(&[job.tag]).await {
         Err(_) => Ok(()),
         Ok(found) => {
             ensure_eq!(found, [Found::Unknowable]);
