@@ -32,7 +32,7 @@ const RESOURCE_KEYS: [&str; 15] = [
     "time",
 ];
 
-const TASK_KEYS: [&str; 34] = [
+pub(super) const TASK_KEYS: [&str; 34] = [
     "account",
     "after",
     "array",
@@ -69,7 +69,7 @@ const TASK_KEYS: [&str; 34] = [
     "version",
 ];
 
-const PARAMETER_KEYS: [&str; 8] = [
+pub(super) const PARAMETER_KEYS: [&str; 8] = [
     "broadcast",
     "default",
     "help",

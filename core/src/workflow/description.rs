@@ -178,13 +178,6 @@ impl Description {
         let mut faults = Faults::default();
         let text = |value: &Value, key: &str| value.get(key)?.as_str().map(str::to_owned);
         let workflow = text(&document, "name").unwrap_or_default();
-        let entries = |value: &Value, key: &str| {
-            value
-                .get(key)
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default()
-        };
         match document.get("schema").and_then(Value::as_u64) {
             Some(found) if found != u64::from(SCHEMA) => faults.workflow(CheckFault::Schema {
                 found: u32::try_from(found).unwrap_or(u32::MAX),
@@ -192,19 +185,19 @@ impl Description {
             _ => {}
         }
         for task in entries(&document, "tasks") {
-            let name = text(&task, "name").unwrap_or_default();
+            let name = text(task, "name").unwrap_or_default();
             if let Err(error) = TaskName::new(name.clone()) {
                 faults.task(&name, error);
             }
-            if let Some(Err(error)) = text(&task, "returns").map(|ty| ty.parse::<Type>()) {
+            if let Some(Err(error)) = text(task, "returns").map(|ty| ty.parse::<Type>()) {
                 faults.task(&name, error);
             }
-            for parameter in entries(&task, "parameters") {
-                let own = text(&parameter, "name").unwrap_or_default();
+            for parameter in entries(task, "parameters") {
+                let own = text(parameter, "name").unwrap_or_default();
                 if let Err(error) = ParameterName::new(own.clone()) {
                     faults.parameter(&name, &own, error);
                 }
-                if let Some(Err(error)) = text(&parameter, "type").map(|ty| ty.parse::<Type>()) {
+                if let Some(Err(error)) = text(parameter, "type").map(|ty| ty.parse::<Type>()) {
                     faults.parameter(&name, &own, error);
                 }
             }
@@ -220,6 +213,13 @@ impl Description {
             errors: faults.0,
         })
     }
+}
+
+fn entries<'v>(value: &'v Value, key: &str) -> &'v [Value] {
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 /// The fields of a parameter as they are written: serde cannot refuse unknown fields of a flattened
