@@ -1,1 +1,9 @@
-//! Placeholder.
+//! What the end-to-end tests of reflow share.
+
+mod cases;
+mod program;
+mod slurm;
+
+pub use cases::{Case, run_cases};
+pub use program::{Outcome, Program, reference_text, word_count};
+pub use slurm::{Job, jobs_of, queue_of, slurm, wait_for};

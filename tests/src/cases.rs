@@ -1,0 +1,49 @@
+//! Cases that may have a reason not to run here.
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Completion, Trial};
+
+/// One case, and whether it needs more than every machine has.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    /// Its name: the promise that it shows.
+    pub name: &'static str,
+    /// The case. It panics where the promise does not hold.
+    pub run: fn(),
+    /// Whether it needs a real Slurm.
+    pub slurm: bool,
+    /// Whether it takes more than a few seconds.
+    pub slow: bool,
+}
+
+/// Runs cases as `cargo test` does. One whose need is not met is shown as ignored, with the reason.
+pub fn run_cases(cases: &[Case]) -> ExitCode {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test binary is told by tests/run what the machine has"
+    )]
+    let is_set = |name| std::env::var(name).is_ok_and(|value| value == "1");
+    let (slurm, full) = (is_set("REFLOW_TEST_SLURM"), is_set("REFLOW_TEST_FULL"));
+    let trials = cases
+        .iter()
+        .map(|case| {
+            let case = *case;
+            Trial::ignorable_test(case.name, move || {
+                if case.slurm && !slurm {
+                    return Ok(Completion::ignored_with(
+                        "needs a Slurm that is there for tests (REFLOW_TEST_SLURM=1, see tests/run)",
+                    ));
+                }
+                if case.slow && !full {
+                    return Ok(Completion::ignored_with(
+                        "slow: part of tests/run --full (REFLOW_TEST_FULL=1)",
+                    ));
+                }
+                (case.run)();
+                Ok(Completion::Completed)
+            })
+        })
+        .collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
