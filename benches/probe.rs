@@ -83,7 +83,7 @@ fn peak_bytes() -> u64 {
 fn timed(work: impl FnOnce()) {
     let (cpu_before, wall_before) = (cpu(), Instant::now());
     work();
-    report(cpu() - cpu_before, wall_before.elapsed(), peak_bytes());
+    report(cpu().saturating_sub(cpu_before), wall_before.elapsed(), peak_bytes());
 }
 
 fn measure(words: &[&str]) -> ExitCode {
@@ -93,7 +93,7 @@ fn measure(words: &[&str]) -> ExitCode {
     )]
     let mut command = std::process::Command::new(words[0]);
     let begin = Instant::now();
-    let mut child = command
+    let child = command
         .args(&words[1..])
         .stdout(std::process::Stdio::null())
         .spawn()
