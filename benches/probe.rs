@@ -83,7 +83,11 @@ fn peak_bytes() -> u64 {
 fn timed(work: impl FnOnce()) {
     let (cpu_before, wall_before) = (cpu(), Instant::now());
     work();
-    report(cpu().saturating_sub(cpu_before), wall_before.elapsed(), peak_bytes());
+    report(
+        cpu().saturating_sub(cpu_before),
+        wall_before.elapsed(),
+        peak_bytes(),
+    );
 }
 
 fn measure(words: &[&str]) -> ExitCode {
