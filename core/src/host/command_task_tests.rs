@@ -512,3 +512,45 @@ proptest! {
         prop_assert_eq!(argv(&["p", &template], &parameters)[1].clone(), text);
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    /// Whatever the script looks like: where it was accepted, bash runs nothing of a value.
+    #[test]
+    fn no_accepted_script_lets_a_value_out_of_its_quotes(
+        parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "{a}", "{a}", "{a}", "'", "\"", "$(", ")", "(", "`", "\\", "\n", "\n", " ", " # ",
+                "<<E\n", "\nE\n", "<<-'E'", "E", "${x", "${x:-", "}", "((", "))", "$((", "case a in ",
+                "a) ", ";;", " esac", "$'", ";", ":", "x=", "{", "<<<", "$", "\\\n", "[[ ", " ]]", "#",
+            ]),
+            1..14,
+        ),
+    ) {
+        let value = "\nOWN\n';OWN;'\";OWN;\"$(OWN)`OWN`\nE\nOWN\n)OWN\n}OWN\n#";
+        let parameters = [("a", "str", json!(value))];
+        if let Ok(command) = compile(script(&parts.concat()), "str", &parameters) {
+            let script = command.script();
+            let output = unchecked_bash(&format!("OWN() {{ builtin echo OWNED; }}\n{script}"));
+            prop_assert!(!output.contains("OWNED"), "{}\n---\n{}", parts.concat(), script);
+        }
+    }
+}
+
+/// Runs a script that may be wrong, without any program to call, and returns its standard output.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what bash makes of the quoting can only be seen by running it"
+)]
+fn unchecked_bash(script: &str) -> String {
+    let output = std::process::Command::new("/bin/bash")
+        .args(["-c", script])
+        .env_clear()
+        .env("PATH", "/nonexistent")
+        .current_dir("/")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("bash runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
