@@ -11,7 +11,10 @@ mod command_task_output;
 mod command_task_tests;
 mod template;
 mod template_shell;
+mod template_shell_words;
 mod workflow_file;
+#[cfg(test)]
+mod workflow_file_example_tests;
 mod workflow_file_reader;
 mod workflow_file_task;
 #[cfg(test)]

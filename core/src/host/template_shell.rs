@@ -1,6 +1,7 @@
 //! Shell scripts with `{name}` in them: finds where a value stands, so that it can be quoted there.
 
 use super::template::{Brace, Scope, Slot, TemplateError, position};
+use super::template_shell_words::Words;
 
 /// A part of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -485,63 +486,5 @@ impl<'a> Scanner<'a> {
         };
         self.refuse(self.at, message, Some(advice));
         self.copy(length);
-    }
-}
-
-/// The words of commands, as far as they say where a command ends: a `)` that ends a pattern of `case`
-/// closes nothing.
-#[derive(Default)]
-struct Words {
-    word: String,
-    /// Whether a word has ended since the command began.
-    in_arguments: bool,
-    parentheses: usize,
-    cases: Vec<usize>,
-}
-
-impl Words {
-    fn at_start(&self) -> bool {
-        self.word.is_empty()
-    }
-
-    fn push(&mut self, c: char) {
-        self.word.push(c);
-    }
-
-    /// Ends the word before the mark `c`.
-    fn end(&mut self, c: char) {
-        let word = std::mem::take(&mut self.word);
-        let mut begins = matches!(c, '\n' | ';' | '&' | '|' | '(' | ')');
-        if !word.is_empty() && !self.in_arguments {
-            match word.as_str() {
-                "case" => self.cases.push(self.parentheses),
-                "esac" => {
-                    self.cases.pop();
-                }
-                "then" | "do" | "else" | "elif" | "if" | "while" | "until" | "!" | "{" | "time" => {
-                    begins = true;
-                }
-                _ => {}
-            }
-        }
-        self.in_arguments = !begins && (self.in_arguments || !word.is_empty());
-    }
-
-    fn open(&mut self) {
-        self.end('(');
-        self.parentheses += 1;
-    }
-
-    /// Returns whether the `)` closes what surrounds these commands.
-    fn close(&mut self) -> bool {
-        self.end(')');
-        if self.cases.last() == Some(&self.parentheses) {
-            return false;
-        }
-        if self.parentheses == 0 {
-            return true;
-        }
-        self.parentheses -= 1;
-        false
     }
 }
