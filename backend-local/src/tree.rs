@@ -1,0 +1,145 @@
+//! Processes and what they started, found in `/proc`.
+
+use std::collections::HashMap;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Set for each process that a supervisor starts, and so for everything started by it.
+pub(crate) const MARK_VARIABLE: &str = "REFLOW_LOCAL_PROCESS";
+
+/// Returns the signal of that name, without `SIG`.
+pub(crate) fn signal(name: &str) -> Option<Signal> {
+    Some(match name.strip_prefix("SIG").unwrap_or(name) {
+        "HUP" => Signal::HUP,
+        "INT" => Signal::INT,
+        "QUIT" => Signal::QUIT,
+        "KILL" => Signal::KILL,
+        "USR1" => Signal::USR1,
+        "USR2" => Signal::USR2,
+        "ALRM" => Signal::ALARM,
+        "TERM" => Signal::TERM,
+        "CONT" => Signal::CONT,
+        "STOP" => Signal::STOP,
+        "XCPU" => Signal::XCPU,
+        "URG" => Signal::URG,
+        "WINCH" => Signal::WINCH,
+        _ => return None,
+    })
+}
+
+/// What `/proc/PID/stat` says.
+#[derive(Debug, Clone, Copy)]
+struct Stat {
+    parent: u32,
+    is_zombie: bool,
+    /// In ticks since the start of the machine: with the id, it names a process for good.
+    started: u64,
+}
+
+fn stat(process: u32) -> Option<Stat> {
+    let text = fs_err::read(format!("/proc/{process}/stat")).ok()?;
+    // The name of the program is in parentheses and may hold anything.
+    let end = text.iter().rposition(|&byte| byte == b')')?;
+    let text = std::str::from_utf8(text.get(end + 2..)?).ok()?;
+    let mut fields = text.split(' ');
+    let state = fields.next()?;
+    Some(Stat {
+        is_zombie: state == "Z" || state == "X",
+        parent: fields.next()?.parse().ok()?,
+        started: fields.nth(17)?.parse().ok()?,
+    })
+}
+
+/// Returns when a process was started, in ticks since the start of the machine.
+pub(crate) fn start_time(process: u32) -> Option<u64> {
+    stat(process).map(|stat| stat.started)
+}
+
+/// Returns the children of this process, those it took over included.
+pub(crate) fn own_children() -> Vec<u32> {
+    listed_children().unwrap_or_else(|| {
+        let own = std::process::id();
+        let all = all().into_iter();
+        all.filter(|(_, stat)| stat.parent == own)
+            .map(|(process, _)| process)
+            .collect()
+    })
+}
+
+/// Returns the children as the kernel lists them, where it was built to.
+fn listed_children() -> Option<Vec<u32>> {
+    let mut children = Vec::new();
+    for thread in fs_err::read_dir("/proc/self/task").ok()? {
+        let path = thread.ok()?.path().join("children");
+        match fs_err::read_to_string(path) {
+            Ok(text) => children.extend(
+                text.split_ascii_whitespace()
+                    .filter_map(|process| process.parse::<u32>().ok()),
+            ),
+            // A thread may end while it is looked at; what it had went to another.
+            Err(_) => return None,
+        }
+    }
+    Some(children)
+}
+
+/// Returns all processes.
+fn all() -> HashMap<u32, Stat> {
+    let Ok(entries) = fs_err::read_dir("/proc") else {
+        return HashMap::new();
+    };
+    entries
+        .filter_map(|entry| {
+            let process = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            Some((process, stat(process)?))
+        })
+        .collect()
+}
+
+/// Returns the mark that a process inherited; none where it hides its environment or is ending.
+pub(crate) fn mark(process: u32) -> Option<Vec<u8>> {
+    let environment = fs_err::read(format!("/proc/{process}/environ")).ok()?;
+    environment.split(|&byte| byte == 0).find_map(|variable| {
+        let value = variable.strip_prefix(MARK_VARIABLE.as_bytes())?;
+        value.strip_prefix(b"=").map(<[u8]>::to_vec)
+    })
+}
+
+/// Returns the processes below `roots`, themselves included, zombies left out.
+pub(crate) fn with_descendants(roots: &[u32]) -> Vec<u32> {
+    let all = all();
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for (&process, stat) in &all {
+        children.entry(stat.parent).or_default().push(process);
+    }
+    let mut found: Vec<u32> = roots.to_vec();
+    let mut next = 0;
+    while next < found.len() {
+        if let Some(more) = children.get(&found[next]) {
+            found.extend(more.iter().copied());
+        }
+        next += 1;
+    }
+    found.retain(|process| all.get(process).is_some_and(|stat| !stat.is_zombie));
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Returns the processes of this user whose mark starts with `prefix`, wherever they are.
+pub(crate) fn marked(prefix: &str) -> Vec<u32> {
+    let own = std::process::id();
+    all()
+        .into_keys()
+        .filter(|&process| {
+            process != own && mark(process).is_some_and(|mark| mark.starts_with(prefix.as_bytes()))
+        })
+        .collect()
+}
+
+/// Sends a signal to a process that may be gone.
+pub(crate) fn send(process: u32, signal: Signal) {
+    if let Some(process) = i32::try_from(process).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(process, signal);
+    }
+}
