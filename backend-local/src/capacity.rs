@@ -22,7 +22,9 @@ pub(crate) fn capacity(settings: &Settings) -> Needs {
 fn memory(read: &dyn Fn(&Path) -> Option<String>) -> u64 {
     let machine = read(Path::new("/proc/meminfo"))
         .and_then(|text| {
-            let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix("MemTotal:"))?;
             line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
         })
         .map_or(u64::MAX, |kibibytes| kibibytes << 10);
@@ -49,7 +51,9 @@ fn group_limit(read: &dyn Fn(&Path) -> Option<String>) -> Option<u64> {
             continue;
         };
         // Inside a container the group is told from the machine's root, the mount from its own.
-        let below = Path::new(group).strip_prefix(&root).unwrap_or(Path::new(""));
+        let below = Path::new(group)
+            .strip_prefix(&root)
+            .unwrap_or(Path::new(""));
         let name = if is_v2 {
             "memory.max"
         } else {
@@ -115,7 +119,10 @@ mod tests {
                 "/proc/self/mountinfo",
                 "30 25 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n",
             ),
-            ("/sys/fs/cgroup/system.slice/job_7/step_0/memory.max", "max\n"),
+            (
+                "/sys/fs/cgroup/system.slice/job_7/step_0/memory.max",
+                "max\n",
+            ),
             ("/sys/fs/cgroup/system.slice/job_7/memory.max", "4194304\n"),
         ]);
         assert_eq!(found, 4 << 20);
@@ -125,7 +132,10 @@ mod tests {
     fn the_first_version_is_read_inside_a_container_too() {
         let found = limit(&[
             MACHINE,
-            ("/proc/self/cgroup", "9:name=systemd:/\n4:memory:/docker/abc\n0::/\n"),
+            (
+                "/proc/self/cgroup",
+                "9:name=systemd:/\n4:memory:/docker/abc\n0::/\n",
+            ),
             (
                 "/proc/self/mountinfo",
                 "35 31 0:32 /docker/abc /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n",

@@ -18,7 +18,6 @@ pub(crate) fn parse(id: &JobId) -> Option<(&str, u64)> {
     (is_instance && job_id(instance, number) == *id).then_some((instance, number))
 }
 
-
 /// Returns number and kind of each dependency; no number where the parent is none of this instance.
 pub(crate) fn parents(
     instance: &str,

@@ -305,7 +305,10 @@ mod tests {
         assert!(location.check().expect("still private"));
         let open = std::fs::Permissions::from_mode(0o750);
         fs_err::set_permissions(&location.directory, open).expect("it is ours");
-        for error in [location.create().unwrap_err(), location.check().unwrap_err()] {
+        for error in [
+            location.create().unwrap_err(),
+            location.check().unwrap_err(),
+        ] {
             assert_eq!(error.kind(), SchedulerErrorKind::Permission);
             assert!(error.message().contains("its mode is 750"), "{error}");
         }

@@ -422,8 +422,9 @@ mod tests {
             };
             if number == 3 {
                 job.elements[0] = Element::default();
-                job.request.dependencies = serde_json::from_str(r#"[{"job": "local-abc-2", "kind": "ok"}]"#)
-                    .expect("a dependency");
+                job.request.dependencies =
+                    serde_json::from_str(r#"[{"job": "local-abc-2", "kind": "ok"}]"#)
+                        .expect("a dependency");
             }
             past.jobs.insert(number, job);
         }

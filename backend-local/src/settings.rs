@@ -137,14 +137,15 @@ mod tests {
 
     #[test]
     fn settings_are_read_and_everything_else_is_refused_by_name() {
-        let settings = read(r#"{"cpus": 3, "mem": "2G", "history": "1d", "ignore": ["partition"]}"#)
-            .expect("all of these are settings");
+        let settings =
+            read(r#"{"cpus": 3, "mem": "2G", "history": "1d", "ignore": ["partition"]}"#)
+                .expect("all of these are settings");
         assert_eq!(settings.cpus, Some(3));
         assert_eq!(settings.history.seconds(), 86400);
         assert_eq!(settings.idle_seconds, 60);
         insta::assert_snapshot!(read(r#"{"cpu": 3}"#).unwrap_err(), @"`backend.local.cpu` is not a setting; did you mean `cpus`?");
         insta::assert_snapshot!(read(r#"{"mem": "2"}"#).unwrap_err(), @"`backend.local.mem` makes no sense: `2` is not a memory size: write a number with a unit, such as `500M` or `16G`");
         insta::assert_snapshot!(read(r#"{"cpus": 0}"#).unwrap_err(), @"`backend.local.cpus` is 0: give at least 1");
-        insta::assert_snapshot!(read(r#"{"ignore": ["cpus"]}"#).unwrap_err(), @"`cpus` in `backend.local.ignore` cannot be passed over; there are: partition, account, qos, constraint, reservation, gpus, mail");
+        insta::assert_snapshot!(read(r#"{"ignore": ["time"]}"#).unwrap_err(), @"`time` in `backend.local.ignore` cannot be passed over; there are: partition, account, qos, constraint, reservation, gpus, mail");
     }
 }

@@ -143,3 +143,26 @@ pub(crate) fn send(process: u32, signal: Signal) {
         let _ = kill_process(process, signal);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_found_with_its_start_and_its_parent() {
+        let own = std::process::id();
+        let stat = stat(own).expect("we are running");
+        assert_eq!(stat.parent, std::os::unix::process::parent_id());
+        assert!(!stat.is_zombie);
+        assert!(with_descendants(&[own]).contains(&own));
+        assert!(with_descendants(&[stat.parent]).contains(&own));
+        assert_eq!(mark(own), None);
+    }
+
+    #[test]
+    fn signals_are_known_with_and_without_their_prefix() {
+        assert_eq!(signal("USR1"), Some(Signal::USR1));
+        assert_eq!(signal("SIGINT"), Some(Signal::INT));
+        assert_eq!(signal("usr1"), None);
+    }
+}

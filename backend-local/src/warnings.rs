@@ -70,10 +70,22 @@ mod tests {
 
     #[test]
     fn the_last_setting_wins_and_comments_do_not_count() {
-        let files = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        assert!(!kills_user_processes(&files(&["[Login]\n#KillUserProcesses=yes\n"])));
-        assert!(kills_user_processes(&files(&["[Login]\nKillUserProcesses=yes\n"])));
-        assert!(!kills_user_processes(&files(&["KillUserProcesses=yes\n", "KillUserProcesses = no\n"])));
+        let files = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert!(!kills_user_processes(&files(&[
+            "[Login]\n#KillUserProcesses=yes\n"
+        ])));
+        assert!(kills_user_processes(&files(&[
+            "[Login]\nKillUserProcesses=yes\n"
+        ])));
+        assert!(!kills_user_processes(&files(&[
+            "KillUserProcesses=yes\n",
+            "KillUserProcesses = no\n"
+        ])));
     }
 
     #[test]

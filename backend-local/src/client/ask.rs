@@ -32,10 +32,8 @@ pub(super) async fn open(location: &Location) -> Result<Option<Connection>, Sche
         Err(error) => {
             return match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
-                _ => Err(io_error(&error).with_context(
-                    "socket",
-                    location.socket().display().to_string(),
-                )),
+                _ => Err(io_error(&error)
+                    .with_context("socket", location.socket().display().to_string())),
             };
         }
     };

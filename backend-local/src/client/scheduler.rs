@@ -348,10 +348,8 @@ impl Scheduler for LocalScheduler {
         let mut places: BTreeMap<std::path::PathBuf, Vec<Target>> = BTreeMap::new();
         for target in targets {
             let place = self.place_of(&target.job);
-            let directory = place.map_or_else(
-                || self.location.directory.clone(),
-                |place| place.directory,
-            );
+            let directory =
+                place.map_or_else(|| self.location.directory.clone(), |place| place.directory);
             places.entry(directory).or_default().push(target.clone());
         }
         for (directory, targets) in places {
@@ -381,7 +379,10 @@ impl Scheduler for LocalScheduler {
         let mut all_asked = true;
         for sibling in self.siblings()? {
             if let Err(error) = self.find_at(&sibling, tags, &mut found).await {
-                tracing::warn!("could not look for jobs in `{}`: {error}", sibling.directory.display());
+                tracing::warn!(
+                    "could not look for jobs in `{}`: {error}",
+                    sibling.directory.display()
+                );
                 all_asked = false;
             }
         }

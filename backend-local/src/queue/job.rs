@@ -26,8 +26,6 @@ pub(crate) struct Job {
     pub(crate) needs: Needs,
     /// Number and kind of each dependency; no number where the parent is no job of this supervisor.
     pub(crate) parents: Vec<(Option<u64>, DependencyKind)>,
-    /// When it was submitted, in milliseconds since the epoch.
-    pub(crate) submitted: u64,
     pub(crate) elements: Vec<Element>,
     /// Why running elements are being ended, and remarks about ended ones.
     pub(crate) notes: Vec<(u32, String)>,
@@ -57,7 +55,6 @@ impl Job {
         request: JobRequest,
         needs: Needs,
         parents: Vec<(Option<u64>, DependencyKind)>,
-        submitted: u64,
         elements: Vec<Element>,
     ) -> Self {
         let pending = elements
@@ -72,7 +69,6 @@ impl Job {
             request,
             needs,
             parents,
-            submitted,
             elements,
             notes: Vec::new(),
             unmet: 0,

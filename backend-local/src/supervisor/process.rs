@@ -2,7 +2,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use reflow_core::scheduler::EndReason;
-use rustix::process::{Signal, WaitOptions, waitpid};
+use rustix::process::{Signal, WaitOptions, wait};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -135,7 +135,10 @@ impl Supervisor {
         let now = self.clock.now().mono;
         let mut dismissed = Vec::new();
         for (job, workers) in &mut self.idle {
-            let has_work = self.queue.job(*job).is_some_and(crate::queue::Job::has_pending);
+            let has_work = self
+                .queue
+                .job(*job)
+                .is_some_and(crate::queue::Job::has_pending);
             workers.retain(|number| {
                 let idle_since = self
                     .processes
@@ -364,7 +367,7 @@ impl Supervisor {
 
     /// Waits for orphans that ended. A process of ours that ends in between is waited for here too.
     fn reap_orphans(&mut self) {
-        while let Ok(Some((id, status))) = waitpid(None, WaitOptions::NOHANG) {
+        while let Ok(Some((id, status))) = wait(WaitOptions::NOHANG) {
             let id = id.as_raw_nonzero().get() as u32;
             let at = self.clock.now().mono;
             let ours = self

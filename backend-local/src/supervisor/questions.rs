@@ -27,7 +27,11 @@ impl Supervisor {
             Question::Find(tags) => (Answer::Found(self.find(&tags)), Vec::new()),
             Question::Stop { force } => {
                 let (mut pending, mut running) = (0, 0);
-                for (waits, runs) in self.queue.open().filter_map(|job| Some(self.queue.job(job)?.open())) {
+                for (waits, runs) in self
+                    .queue
+                    .open()
+                    .filter_map(|job| Some(self.queue.job(job)?.open()))
+                {
                     pending += u64::from(waits);
                     running += u64::from(runs);
                 }
@@ -86,7 +90,7 @@ impl Supervisor {
                 )
             })?;
         self.next += 1;
-        let job = Job::new(request, needs, parents, now.wall, elements);
+        let job = Job::new(request, needs, parents, elements);
         self.queue.insert(now, number, job);
         Ok(ids::job_id(&self.instance, number))
     }

@@ -73,7 +73,8 @@ async fn converse(
         instance,
     };
     protocol::write(&mut stream, &hello, &[]).await?;
-    let question = tokio::time::timeout(PATIENCE, protocol::read::<Question>(&mut stream)).await??;
+    let question =
+        tokio::time::timeout(PATIENCE, protocol::read::<Question>(&mut stream)).await??;
     let (reply, answer) = oneshot::channel();
     if events.send(Event::Question(question.0, reply)).is_err() {
         return Ok(());

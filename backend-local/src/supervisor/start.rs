@@ -99,12 +99,20 @@ async fn serve(location: Location) -> Result<(), SchedulerError> {
     for (number, job) in past.jobs {
         let needs = check::demand(&job.request, queue.capacity());
         let parents = parents(&job.request);
-        let mut restored = Job::new(job.request, needs, parents, job.submitted, job.elements);
+        let mut restored = Job::new(job.request, needs, parents, job.elements);
         restored.notes = job.notes;
         queue.insert(now, number, restored);
     }
     let listener = server::listen(&location)?;
-    let supervisor = Supervisor::new(location.clone(), settings, clock, instance, past.next, queue, log);
+    let supervisor = Supervisor::new(
+        location.clone(),
+        settings,
+        clock,
+        instance,
+        past.next,
+        queue,
+        log,
+    );
     let result = supervisor.run(listener).await;
     let _ = fs_err::remove_file(location.socket());
     result
@@ -123,8 +131,12 @@ fn read_past(location: &Location) -> Result<Past, SchedulerError> {
                 )
             })?;
             let key = location.directory.file_name().unwrap_or_default();
-            let key = key.to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "x");
-            let random = data_encoding::BASE32_NOPAD.encode(&random).to_ascii_lowercase();
+            let key = key
+                .to_string_lossy()
+                .replace(|c: char| !c.is_ascii_alphanumeric(), "x");
+            let random = data_encoding::BASE32_NOPAD
+                .encode(&random)
+                .to_ascii_lowercase();
             Ok(Past {
                 instance: format!("{key}{}", &random[..4]),
                 next: 1,
@@ -140,9 +152,10 @@ fn end_strays(past: &mut Past) {
     let is_open = past.jobs.values().any(|job| !job.is_ended());
     if is_open {
         for _ in 0..100 {
-            let main = past.processes.iter().filter(|(process, started)| {
-                tree::start_time(*process) == Some(*started)
-            });
+            let main = past
+                .processes
+                .iter()
+                .filter(|(process, started)| tree::start_time(*process) == Some(*started));
             let mut strays: Vec<u32> = main.map(|(process, _)| *process).collect();
             strays.extend(tree::marked(&past.instance));
             let strays = tree::with_descendants(&strays);

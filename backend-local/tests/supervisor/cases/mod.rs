@@ -1,0 +1,32 @@
+//! One file for each group of promises.
+
+mod basics;
+mod depend;
+mod ends;
+mod life;
+mod serving;
+
+use libtest_mimic::{Failed, Trial};
+
+/// Returns all cases.
+pub(crate) fn all() -> Vec<Trial> {
+    [
+        basics::CASES,
+        depend::CASES,
+        ends::CASES,
+        life::CASES,
+        serving::CASES,
+    ]
+    .concat()
+    .into_iter()
+    .map(|(name, case)| {
+        Trial::test(name, move || {
+            case();
+            Ok::<(), Failed>(())
+        })
+    })
+    .collect()
+}
+
+/// A name and what it runs.
+pub(crate) type Case = (&'static str, fn());

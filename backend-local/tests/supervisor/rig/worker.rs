@@ -1,0 +1,31 @@
+//! A program that serves indices, as the worker of reflow does, with some that behave badly.
+
+use std::io::{BufRead, Write};
+use std::process::ExitCode;
+
+/// Serves until standard input ends; `mode` says how.
+pub(crate) fn main(arguments: &[String]) -> ExitCode {
+    assert_eq!(arguments.last().map(String::as_str), Some("--serve"));
+    let mode = arguments[0].as_str();
+    for line in std::io::stdin().lock().lines() {
+        let Ok(line) = line else { break };
+        let index: u32 = line.parse().expect("an index a line");
+        match mode {
+            "append" => {
+                let mut file = std::fs::OpenOptions::new();
+                let mut file = file.create(true).append(true).open("ran").unwrap();
+                writeln!(file, "{index} {}", std::process::id()).unwrap();
+            }
+            "sleep" => std::thread::sleep(std::time::Duration::from_secs(if index == 0 {
+                1000
+            } else {
+                0
+            })),
+            "die" if index == 1 => std::process::abort(),
+            "garbage" if index == 1 => println!("hello"),
+            _ => {}
+        }
+        println!("{index} {}", if mode == "fail" { index % 2 } else { 0 });
+    }
+    ExitCode::SUCCESS
+}
