@@ -14,7 +14,7 @@ pub(crate) fn capacity(settings: &Settings) -> Needs {
         cpus: settings.cpus.unwrap_or_else(cpus),
         memory: settings
             .mem
-            .map_or_else(|| memory(&read), |memory| memory.bytes()),
+            .map_or_else(|| memory(&read), reflow_core::scheduler::Memory::bytes),
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a request asks for, in terms of one machine.
 
 use reflow_core::scheduler::{
-    DependencyKind, Exclusive, JobRequest, Rendered, SchedulerError, SchedulerErrorKind, script,
+    DependencyKind, Exclusive, JobRequest, Memory, Rendered, SchedulerError, SchedulerErrorKind,
+    script,
 };
 
 use crate::queue::Needs;
@@ -118,7 +119,7 @@ pub(crate) fn demand(request: &JobRequest, capacity: Needs) -> Needs {
     let tasks = resources.tasks.unwrap_or(1);
     let needs = Needs {
         cpus: resources.cpus.unwrap_or(1).saturating_mul(tasks).max(1),
-        memory: resources.mem.map_or(0, |memory| memory.bytes()),
+        memory: resources.mem.map_or(0, Memory::bytes),
     };
     if resources.exclusive == Some(Exclusive::Node) {
         Needs {

@@ -12,7 +12,7 @@ use crate::protocol::{self, Answer, Hello, Question};
 const STARTING: Duration = Duration::from_secs(20);
 
 /// How long an answer may take.
-pub(super) const ANSWERING: Duration = Duration::from_secs(60);
+pub(super) const ANSWERING: Duration = Duration::from_mins(1);
 
 /// How long to wait for a supervisor that was started, before looking whether it has to be started
 /// again because another one was just ending.
@@ -31,7 +31,9 @@ pub(super) async fn open(location: &Location) -> Result<Option<Connection>, Sche
         Ok(stream) => stream,
         Err(error) => {
             return match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
+                io::ErrorKind::NotFound
+                | io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::ConnectionReset => Ok(None),
                 _ => Err(io_error(&error)
                     .with_context("socket", location.socket().display().to_string())),
             };
@@ -130,6 +132,28 @@ impl Connection {
                 "the supervisor of the local backend did not answer in time",
             ))),
         }
+    }
+}
+
+/// Asks where a supervisor is running, once more where it was just ending; none where none is.
+/// Only for questions that change nothing when asked twice.
+pub(super) async fn ask_running(
+    location: &Location,
+    question: &Question,
+) -> Result<Option<(Answer, Vec<u8>)>, SchedulerError> {
+    let mut is_second = false;
+    loop {
+        let Some(connection) = open(location).await? else {
+            return Ok(None);
+        };
+        match connection.ask(question, ANSWERING).await {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(failed) if is_second || failed.error.kind() != SchedulerErrorKind::Unreachable => {
+                return Err(failed.error);
+            }
+            Err(_) => is_second = true,
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -10,7 +10,7 @@ use reflow_core::scheduler::{
     SchedulerError, SchedulerErrorKind, SubmitError, Target,
 };
 
-use super::ask::{ANSWERING, open, open_or_start, unexpected};
+use super::ask::{ANSWERING, ask_running, open, open_or_start, unexpected};
 use super::start::Starter;
 use super::view;
 use crate::clock;
@@ -173,23 +173,22 @@ impl LocalScheduler {
         jobs: &[JobId],
     ) -> Result<Statuses, SchedulerError> {
         let is_ours = location.directory == self.location.directory;
-        let mut connection = open(location).await?;
-        if connection.is_none() {
+        let question = Question::Status(jobs.to_vec());
+        let mut answer = ask_running(location, &question).await?;
+        if answer.is_none() {
             let Some(past) = self.past(location)? else {
                 return Ok(vec![None; jobs.len()]);
             };
             if !(is_ours && self.starter.can_start() && has_open(&past)) {
                 return Ok(jobs.iter().map(|id| recorded(&past, id)).collect());
             }
-            connection = Some(open_or_start(location, &self.starter).await?);
+            let connection = open_or_start(location, &self.starter).await?;
+            let asked = connection.ask(&question, ANSWERING).await;
+            answer = Some(asked.map_err(|error| error.error)?);
         }
-        let Some(connection) = connection else {
+        let Some(answer) = answer else {
             return Ok(vec![None; jobs.len()]);
         };
-        let answer = connection
-            .ask(&Question::Status(jobs.to_vec()), ANSWERING)
-            .await
-            .map_err(|error| error.error)?;
         let (Answer::Status { node, jobs: heads }, bytes) = answer else {
             return Err(unexpected(&answer.0));
         };
@@ -208,11 +207,7 @@ impl LocalScheduler {
         tags: &[Tag],
         found: &mut [Vec<JobId>],
     ) -> Result<(), SchedulerError> {
-        if let Some(connection) = open(location).await? {
-            let answer = connection
-                .ask(&Question::Find(tags.to_vec()), ANSWERING)
-                .await
-                .map_err(|error| error.error)?;
+        if let Some(answer) = ask_running(location, &Question::Find(tags.to_vec())).await? {
             return match answer.0 {
                 Answer::Found(jobs) if jobs.len() == tags.len() => {
                     for (found, jobs) in found.iter_mut().zip(jobs) {

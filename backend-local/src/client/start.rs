@@ -12,7 +12,7 @@ use crate::settings::Settings;
 const DETACH: &str = r#"for file in /proc/self/fd/*; do
 number=${file##*/}
 case $number in 0|1|2|255) ;; *) eval "exec $number>&-" ;; esac
-done 2>/dev/null
+done
 exec "$@""#;
 
 /// What is needed to start a supervisor.

@@ -1,3 +1,5 @@
+use std::fs::File;
+use std::io::Write;
 use std::process::Child;
 use std::time::Duration;
 
@@ -32,6 +34,8 @@ pub(super) struct Process {
     /// The worker's answer, where its end is waited for before it counts.
     answer: Option<u8>,
     worker: Option<Worker>,
+    /// Whether it has talked nonsense, so that nothing it says counts any more.
+    is_mistrusted: bool,
     /// How it ended.
     exit: Option<Exit>,
     /// When it is killed, on the monotonic clock.
@@ -41,7 +45,7 @@ pub(super) struct Process {
 #[derive(Debug)]
 struct Worker {
     /// Closed to make it end.
-    stdin: Option<pipe::Sender>,
+    stdin: Option<File>,
     /// Whether it can still answer.
     is_open: bool,
     idle_since: u64,
@@ -106,12 +110,12 @@ impl Supervisor {
         let worker = self.processes.get_mut(&number);
         let Some(stdin) = worker
             .and_then(|process| process.worker.as_mut())
-            .and_then(|worker| worker.stdin.as_ref())
+            .and_then(|worker| worker.stdin.as_mut())
         else {
             return false;
         };
-        // A pipe takes a line whole or not at all, and never holds more than one of ours.
-        stdin.try_write(format!("{index}\n").as_bytes()).is_ok()
+        // Never blocks: the pipe holds no more than this one line.
+        stdin.write_all(format!("{index}\n").as_bytes()).is_ok()
     }
 
     /// Closes a worker's standard input, so that it ends.
@@ -192,6 +196,7 @@ impl Supervisor {
             current: None,
             answer: None,
             worker,
+            is_mistrusted: false,
             exit: None,
             kill_at: None,
         };
@@ -205,11 +210,14 @@ impl Supervisor {
         let Some(process) = self.processes.get_mut(&number) else {
             return;
         };
+        if process.is_mistrusted {
+            return;
+        }
         let job = process.job;
         let code = match (answer, process.current) {
             (Ok((index, code)), Some((current, _))) if index == current => code,
             (answer, current) => {
-                // It cannot be trusted with anything more.
+                process.is_mistrusted = true;
                 if let Some((index, _)) = current {
                     let current = index;
                     let said = match answer {
@@ -475,7 +483,6 @@ fn connect(
     events: &mpsc::UnboundedSender<Event>,
 ) -> std::io::Result<Worker> {
     let (stdin, stdout) = pipes(child).ok_or(std::io::ErrorKind::BrokenPipe)?;
-    let stdin = pipe::Sender::from_owned_fd(stdin)?;
     let stdout = pipe::Receiver::from_owned_fd(stdout)?;
     let events = events.clone();
     tokio::spawn(async move {
@@ -483,7 +490,7 @@ fn connect(
         let _ = events.send(Event::Closed(number));
     });
     Ok(Worker {
-        stdin: Some(stdin),
+        stdin: Some(stdin.into()),
         is_open: true,
         idle_since: 0,
     })

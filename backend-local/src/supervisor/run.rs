@@ -239,6 +239,7 @@ impl Supervisor {
 
     /// Answers those who wait for the end, and gives the answers time to get out.
     async fn say_goodbye(&mut self) {
+        let _ = fs_err::remove_file(self.location.socket());
         let waiting: Vec<Reply> = self.stopping.drain(..).collect();
         for reply in waiting {
             let _ = reply.send((Answer::Done, Vec::new()));

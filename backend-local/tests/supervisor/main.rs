@@ -6,6 +6,12 @@
     clippy::disallowed_methods,
     reason = "the tests look at files and processes as they are"
 )]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "workers answer on standard output"
+)]
 
 mod cases;
 mod rig;

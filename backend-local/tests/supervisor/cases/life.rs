@@ -88,7 +88,7 @@ fn idle() {
     });
     assert_eq!(rig.ends(&job), before);
     let found = rig
-        .block_on(rig.connect().find(&[request.tag.clone()]))
+        .block_on(rig.connect().find(std::slice::from_ref(&request.tag)))
         .unwrap();
     assert_eq!(found, [Found::Present(vec![job.clone()])]);
     // The next life goes on counting.

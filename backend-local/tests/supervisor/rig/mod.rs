@@ -17,7 +17,7 @@ use reflow_core::scheduler::{
 use serde_json::{Map, Value, json};
 
 /// How long anything may take. Far more than it does, since the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One test's own world.
 pub(crate) struct Rig {

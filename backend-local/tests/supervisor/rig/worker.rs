@@ -14,7 +14,8 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
             "append" => {
                 let mut file = std::fs::OpenOptions::new();
                 let mut file = file.create(true).append(true).open("ran").unwrap();
-                writeln!(file, "{index} {}", std::process::id()).unwrap();
+                let line = format!("{index} {}\n", std::process::id());
+                file.write_all(line.as_bytes()).unwrap();
             }
             "sleep" => std::thread::sleep(std::time::Duration::from_secs(if index == 0 {
                 1000
