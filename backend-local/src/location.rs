@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind};
 use serde::{Deserialize, Serialize};
@@ -201,10 +202,13 @@ impl Location {
 
     /// Writes it down, whole or not at all.
     pub(crate) fn write_plate(&self, plate: &Plate) -> Result<(), SchedulerError> {
+        // Clients in one process and in several may start it at the same time.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         let text = serde_json::to_vec(plate).expect("settings and names are plain data");
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let new = self
             .directory
-            .join(format!("supervisor.json.{}", std::process::id()));
+            .join(format!("supervisor.json.{}.{count}", std::process::id()));
         fs_err::write(&new, text)
             .and_then(|()| fs_err::rename(&new, self.plate()))
             .map_err(|error| io_error(&error))
