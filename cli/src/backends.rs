@@ -14,6 +14,7 @@ pub(crate) const ABOUT: [(&str, &str); 2] = [
 /// Returns the backends that there are.
 pub(crate) fn registry() -> Registry {
     let mut registry = Registry::default();
+    registry.register("local", reflow_backend_local::connect);
     registry.register("slurm", reflow_backend_slurm::connect);
     registry
 }
@@ -24,7 +25,17 @@ pub(crate) async fn connect(
     backend: &BackendRecord,
     launcher: &[String],
 ) -> Result<Arc<dyn Scheduler>, SchedulerError> {
-    let options = ConnectOptions {
+    let options = options(surroundings, backend, launcher);
+    registry().connect(&backend.name, options).await
+}
+
+/// Returns what a backend connects with.
+pub(crate) fn options(
+    surroundings: &Surroundings,
+    backend: &BackendRecord,
+    launcher: &[String],
+) -> ConnectOptions {
+    ConnectOptions {
         settings: backend.settings.clone(),
         partitions: backend.partitions.clone(),
         extra: backend.extra.clone(),
@@ -32,6 +43,5 @@ pub(crate) async fn connect(
         bin_dir: backend.bin_dir.clone(),
         runtime_dir: surroundings.runtime_directory(),
         launcher: launcher.to_vec(),
-    };
-    registry().connect(&backend.name, options).await
+    }
 }

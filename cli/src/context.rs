@@ -1,9 +1,13 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use reflow_core::rundir::{BackendRecord, RunDir};
+use reflow_core::command::scrub;
+use reflow_core::config::EnvironmentPolicy;
+use reflow_core::rundir::{BackendRecord, JobEnvironment, RunDir};
 use reflow_core::scheduler::Scheduler;
 use reflow_core::store::Catalogue;
+use rustix::fs::Mode;
 use tokio::runtime::Runtime;
 
 use crate::backends;
@@ -37,10 +41,14 @@ impl Context {
 
     /// Returns the configured backend with its settings.
     pub(crate) fn backend(&self) -> BackendRecord {
-        let name = self.configuration.resolved.default_backend();
-        let settings = self.configuration.resolved.backend(&name);
+        self.backend_named(&self.configuration.resolved.default_backend())
+    }
+
+    /// Returns a backend with its settings.
+    pub(crate) fn backend_named(&self, name: &str) -> BackendRecord {
+        let settings = self.configuration.resolved.backend(name);
         BackendRecord {
-            name,
+            name: name.to_owned(),
             settings: settings.settings,
             partitions: settings.partitions,
             extra: settings.extra,
@@ -48,6 +56,23 @@ impl Context {
             setup: settings.setup,
             dispatch: settings.dispatch,
             dispatch_extra: settings.dispatch_extra,
+        }
+    }
+
+    /// Returns what of the user's variables jobs get, and the umask.
+    pub(crate) fn job_environment(&self) -> JobEnvironment {
+        let variables = scrub(&self.surroundings.environment());
+        let variables = match self.configuration.resolved.environment() {
+            EnvironmentPolicy::Submit => variables,
+            EnvironmentPolicy::Clean => BTreeMap::new(),
+            EnvironmentPolicy::Only(names) => variables
+                .into_iter()
+                .filter(|(name, _)| names.contains(name))
+                .collect(),
+        };
+        JobEnvironment {
+            variables,
+            umask: Some(umask()),
         }
     }
 
@@ -67,6 +92,13 @@ impl Context {
     }
 }
 
+/// Returns the user's umask. It can be read only by setting it.
+fn umask() -> u32 {
+    let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
+    rustix::process::umask(umask);
+    umask.as_raw_mode()
+}
+
 /// Connects to a backend and says which one it was where that fails.
 pub(crate) async fn connect(
     surroundings: &Surroundings,
@@ -83,12 +115,23 @@ pub(crate) async fn connect(
         })
 }
 
-/// Returns how this program is started again.
-pub(crate) fn own_program() -> Result<std::path::PathBuf, CliError> {
+/// Returns the words that start `program`.
+pub(crate) fn own_launcher(program: &Path) -> Result<Vec<String>, CliError> {
+    let text = program.to_str().ok_or_else(|| {
+        CliError::request(format!(
+            "the path of reflow's own program is not UTF-8: {}",
+            program.display()
+        ))
+    })?;
+    Ok(vec![text.to_owned()])
+}
+
+/// Returns the file of this program.
+pub(crate) fn own_program() -> Result<PathBuf, CliError> {
     let program = std::env::current_exe()
         .map_err(|error| CliError::fault(error).doing("reflow's own program cannot be found"))?;
     // A program that was replaced while it runs has ` (deleted)` after its name.
-    if Path::new(&program).exists() {
+    if program.exists() {
         return Ok(program);
     }
     Err(CliError::request(format!(

@@ -5,6 +5,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use reflow_core::config::ConfigError;
+use reflow_core::engine::EngineError;
+use reflow_core::error::Hint;
 use reflow_core::rundir::RunDirError;
 use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind, SubmitError};
 use reflow_core::store::CatalogueError;
@@ -199,6 +201,22 @@ impl From<CatalogueError> for CliError {
 impl From<RunDirError> for CliError {
     fn from(error: RunDirError) -> Self {
         Self::from_error(Kind::Request, &error)
+    }
+}
+
+impl From<EngineError> for CliError {
+    fn from(error: EngineError) -> Self {
+        let hint = error.hint();
+        let shown = match error {
+            EngineError::Scheduler(error) => error.into(),
+            EngineError::RunDir(error) => error.into(),
+            EngineError::Workflow(errors) => {
+                Self::from(errors).doing("the recorded workflow is not valid for this version")
+            }
+            EngineError::Refused { .. } => Self::from_error(Kind::Scheduler, &error),
+            other => Self::from_error(Kind::Request, &other),
+        };
+        shown.with_hints(hint)
     }
 }
 

@@ -8,7 +8,6 @@ mod commands;
 mod configuration;
 mod context;
 mod element;
-mod engine;
 mod entry;
 mod error;
 mod exit;

@@ -1,9 +1,10 @@
 use clap::Subcommand;
+use reflow_backend_local::Stopped;
 use serde_json::json;
 
 use crate::backends;
-use crate::context::Context;
-use crate::error::CliError;
+use crate::context::{Context, own_launcher, own_program};
+use crate::error::{CliError, Kind};
 use crate::exit::Exit;
 use crate::output::{self, GOOD, STRONG, styled};
 use crate::render::table;
@@ -13,18 +14,21 @@ use crate::render::table;
 pub(crate) enum Command {
     /// List the backends, and which one runs go to.
     List,
-    /// Stop the supervisor of the local backend, and with it every job that it runs.
+    /// Stop the supervisor of the local backend.
     Stop {
         /// The backend. Only `local` has a process of its own.
         #[arg(value_name = "NAME")]
         name: String,
+        /// Cancel what runs and waits; without it, a supervisor with work goes on.
+        #[arg(long)]
+        force: bool,
     },
 }
 
 pub(crate) fn execute(context: &Context, command: &Command) -> Result<Exit, CliError> {
     match command {
         Command::List => list(context),
-        Command::Stop { name } => stop(context, name),
+        Command::Stop { name, force } => stop(context, name, *force),
     }
 }
 
@@ -58,13 +62,32 @@ fn list(context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn stop(context: &Context, name: &str) -> Result<Exit, CliError> {
+fn stop(context: &Context, name: &str, force: bool) -> Result<Exit, CliError> {
     if name != "local" {
         return Err(CliError::request(format!(
             "the backend `{name}` has no process of its own to stop"
         ))
         .with_hint("`reflow backend stop local` stops the supervisor of this machine"));
     }
-    let _ = context;
+    let record = context.backend_named(name);
+    let launcher = own_launcher(&own_program()?)?;
+    let options = backends::options(&context.surroundings, &record, &launcher);
+    let stopped = Context::runtime()?.block_on(reflow_backend_local::stop(options, force))?;
+    let word = match stopped {
+        Stopped::NotRunning => "not_running",
+        Stopped::Stopped => "stopped",
+        Stopped::Busy { running, pending } => {
+            return Err(CliError::new(
+                Kind::Scheduler,
+                format!("the supervisor has work: {running} elements run, {pending} wait"),
+            )
+            .with_hint("`--force` cancels them"));
+        }
+    };
+    if context.output.json {
+        output::print_document(&json!({"backend": name, "outcome": word}))?;
+    } else {
+        output::print(&format!("{}\n", word.replace('_', " ")))?;
+    }
     Ok(Exit::Done)
 }

@@ -1,9 +1,9 @@
+use reflow_core::engine::{self, ElementLog, EngineError};
 use serde_json::json;
 
 use crate::app::RunArgs;
 use crate::context::Context;
 use crate::element::ElementName;
-use crate::engine::{self, ElementLog};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{self, FAINT, styled};
@@ -35,7 +35,12 @@ pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
     };
     let mut logs = Vec::new();
     for ElementName { task, index } in elements {
-        logs.extend(engine::logs(&run, task, *index)?);
+        match engine::logs(&run, task.as_str(), *index) {
+            Ok(found) => logs.extend(found),
+            // A task without elements yet has no output; that is an answer where all are asked for.
+            Err(EngineError::NoValue(_)) if args.elements.is_empty() => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     if context.output.json {
         let logs: Vec<_> = logs.iter().map(document).collect();
@@ -51,10 +56,10 @@ pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
     Ok(Exit::Done)
 }
 
-fn name(log: &ElementLog) -> ElementName {
-    ElementName {
-        task: log.task.clone(),
-        index: log.index,
+fn name(log: &ElementLog) -> String {
+    match log.index {
+        Some(index) => format!("{}[{index}]", log.task),
+        None => log.task.clone(),
     }
 }
 
@@ -63,7 +68,8 @@ fn document(log: &ElementLog) -> serde_json::Value {
         "task": log.task,
         "index": log.index,
         "attempt": log.attempt,
-        "path": log.path,
+        "state": log.state,
+        "directory": log.directory,
         "stdout": String::from_utf8_lossy(&log.stdout),
         "stderr": String::from_utf8_lossy(&log.stderr),
     })

@@ -1,9 +1,9 @@
+use reflow_core::engine;
 use serde_json::{Value, json};
 
 use crate::app::RunArgs;
 use crate::context::Context;
 use crate::element::ElementName;
-use crate::engine;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
@@ -24,7 +24,7 @@ pub(crate) struct Args {
 pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let run = context.find_run(&args.run.run)?;
     let ElementName { task, index } = &args.element;
-    let value = engine::result(&run, task, *index)?;
+    let value = engine::result(&run, task.as_str(), *index)?;
     if context.output.json {
         output::print_document(&json!({
             "run_id": run.record().run_id, "task": task, "index": index, "value": value,

@@ -1,10 +1,9 @@
-use reflow_core::engine::RunState;
+use reflow_core::engine::{self, RunState};
 use reflow_core::rundir::{RunDir, RunDirError};
 use reflow_core::store::CatalogueEntry;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::engine;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{self, FAINT, STRONG, styled, warn};
@@ -100,7 +99,7 @@ fn look(entry: &CatalogueEntry) -> Known {
         Ok(run) if run.record().run_id != entry.run_id => Known::Gone,
         Ok(run) => match engine::status(&run) {
             Ok(status) => Known::State(status.state),
-            Err(error) => Known::Unreadable(error.message),
+            Err(error) => Known::Unreadable(error.to_string()),
         },
         Err(RunDirError::NoRun(_)) => Known::Gone,
         Err(error) => Known::Unreadable(error.to_string()),

@@ -1,6 +1,6 @@
+use reflow_core::engine;
 use crate::app::RunArgs;
 use crate::context::Context;
-use crate::engine;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;

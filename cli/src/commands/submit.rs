@@ -1,3 +1,4 @@
+use reflow_core::engine::{self, Services, SubmitRequest};
 use std::fmt::Write;
 
 use clap::ArgMatches;
@@ -6,13 +7,16 @@ use reflow_core::store::CatalogueEntry;
 use serde_json::json;
 
 use crate::app::SubmitOptions;
-use crate::context::Context;
-use crate::engine::{self, Submission};
+use crate::context::{Context, own_launcher, own_program};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{self, FAINT, STRONG, styled, warn};
 use crate::parameters;
 use crate::workflow::Workflow;
+
+/// How long a file written on one node may take to be seen on another: file systems that clusters share
+/// keep what they know of a directory for up to a minute.
+const LATENCY_MS: u64 = 60_000;
 
 /// Submit a workflow and return at once.
 ///
@@ -87,25 +91,37 @@ pub(crate) fn submit(
 ) -> Result<Submitted, CliError> {
     let surroundings = &context.surroundings;
     let bound = parameters::bind(&workflow.graph, matches, &surroundings.directory)?;
-    let name = workflow.graph.description().name.clone();
-    let run_id = engine::new_run_id(&name);
+    let services = Services::system();
+    let run_id = engine::new_run_id(&workflow.graph.description().name, &services)
+        .map_err(|error| CliError::fault(error).doing("no id could be made for the run"))?;
     let run_dir = match &options.run_dir {
         Some(named) => surroundings.absolute(named),
         None => surroundings.directory.join("runs").join(run_id.as_str()),
     };
+    let resolved = &context.configuration.resolved;
+    let own = own_program()?;
+    let (program, launcher) = match resolved.launcher() {
+        Some(launcher) => (None, launcher),
+        None => (Some(own.clone()), Vec::new()),
+    };
     let backend = context.backend();
-    let runtime = Context::runtime()?;
-    let run = runtime.block_on(engine::submit(
-        context,
-        Submission {
+    let run = Context::runtime()?.block_on(async {
+        let scheduler = context.connect(&backend, &own_launcher(&own)?).await?;
+        let request = SubmitRequest {
             graph: workflow.graph,
             parameters: bound,
-            files: workflow.files,
             run_dir,
             run_id,
             backend,
-        },
-    ))?;
+            program,
+            launcher,
+            files: workflow.files,
+            dispatch: resolved.dispatch(),
+            environment: context.job_environment(),
+            latency_ms: LATENCY_MS,
+        };
+        Ok::<_, CliError>(engine::submit(request, scheduler.as_ref(), &services).await?)
+    })?;
     let listed = list(context, &run);
     Ok(Submitted { run, listed })
 }

@@ -1,0 +1,30 @@
+use std::process::ExitCode;
+
+use reflow_core::engine::{self, DispatchOptions, Services};
+use reflow_core::id::Tag;
+use reflow_core::rundir::RunDir;
+
+use super::{Exit, Options};
+use crate::context::{Context, connect};
+use crate::error::CliError;
+use crate::surroundings::Surroundings;
+
+/// Plans a run further. An exit code other than 0 has the guard of the dispatch job do it again.
+pub(super) fn execute(options: &Options) -> Result<ExitCode, CliError> {
+    let run = RunDir::open(&options.path("run-dir")?)?;
+    let own = match options.has("submission") {
+        true => Some(options.parsed::<Tag>("submission")?),
+        false => None,
+    };
+    let surroundings = Surroundings::read()?;
+    let record = run.record();
+    Context::runtime()?.block_on(async {
+        let scheduler = connect(&surroundings, &record.backend, &record.launcher).await?;
+        let options = DispatchOptions {
+            own,
+            ..DispatchOptions::default()
+        };
+        engine::dispatch(&run, scheduler.as_ref(), &Services::system(), &options).await?;
+        Ok(Exit::Done.into())
+    })
+}

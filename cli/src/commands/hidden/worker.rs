@@ -1,0 +1,70 @@
+use std::ffi::OsString;
+use std::io::PipeReader;
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+
+use reflow_core::id::JobId;
+use reflow_core::worker::{WorkerMode, WorkerOptions, run};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU};
+
+use super::Options;
+use crate::error::{CliError, Kind};
+
+/// What batch systems call the job that a process runs in, the innermost first: a local supervisor may
+/// run inside a batch job, whose variables it hands on. The id of an array is the one that its
+/// submission was given, not the one of the element.
+const JOB_VARIABLES: [&str; 3] = [
+    reflow_backend_local::JOB_VARIABLE,
+    "SLURM_ARRAY_JOB_ID",
+    "SLURM_JOB_ID",
+];
+
+/// Runs elements of a submission.
+pub(super) fn execute(options: &Options) -> Result<ExitCode, CliError> {
+    let mode = if options.has("serve") {
+        WorkerMode::Serve
+    } else {
+        WorkerMode::Index(options.parsed("index")?)
+    };
+    let environment = environment();
+    let report = run(WorkerOptions {
+        run_dir: options.path("run-dir")?,
+        submission: options.parsed("submission")?,
+        mode,
+        job: job(&environment),
+        node: rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
+        environment,
+        stop: Some(stop().map_err(|error| {
+            CliError::from_error(Kind::Fault, &error).doing("signals cannot be received")
+        })?),
+    })
+    .map_err(|error| CliError::from_error(Kind::Request, &error))?;
+    Ok(ExitCode::from(report.exit_status()))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a worker hands on to bodies what the batch system gave it"
+)]
+fn environment() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
+}
+
+fn job(environment: &[(OsString, OsString)]) -> Option<JobId> {
+    JOB_VARIABLES.iter().find_map(|name| {
+        let (_, value) = environment.iter().find(|(known, _)| known == name)?;
+        JobId::new(value.to_str()?).ok()
+    })
+}
+
+/// Returns what becomes readable when a termination signal has come.
+fn stop() -> std::io::Result<OwnedFd> {
+    let (reader, writer): (PipeReader, _) = std::io::pipe()?;
+    for signal in [SIGTERM, SIGINT, SIGHUP, SIGXCPU] {
+        signal_hook::low_level::pipe::register(signal, OwnedFd::from(writer.try_clone()?))?;
+    }
+    Ok(reader.into())
+}
