@@ -1,5 +1,5 @@
-use std::path::{Path, PathBuf};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reflow_core::command::scrub;

@@ -103,11 +103,19 @@ mod tests {
     fn flags_are_read_with_their_values() {
         let options = read("--run-dir /a --submission t --index 3").expect("sound flags");
         assert_eq!(options.parsed::<u32>("index").expect("a number"), 3);
-        assert_eq!(options.path("run-dir").expect("a path"), PathBuf::from("/a"));
+        assert_eq!(
+            options.path("run-dir").expect("a path"),
+            PathBuf::from("/a")
+        );
         assert!(!options.has("serve"));
         assert!(read("--index").is_err());
         assert!(read("--color always").is_err());
         assert!(read("index 3").is_err());
-        assert!(read("--index x").expect("a flag").parsed::<u32>("index").is_err());
+        assert!(
+            read("--index x")
+                .expect("a flag")
+                .parsed::<u32>("index")
+                .is_err()
+        );
     }
 }

@@ -1,10 +1,10 @@
-use reflow_core::engine;
 use crate::app::RunArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
 use crate::render;
+use reflow_core::engine;
 
 /// Show how far a run is, and what failed.
 ///

@@ -11,7 +11,7 @@ use assert_cmd::Command;
 use serde_json::Value;
 
 /// The workflow that most tests use.
-pub const WORDCOUNT: &str = r#"
+pub(crate) const WORDCOUNT: &str = r#"
 [workflow]
 name = "wordcount"
 
@@ -37,13 +37,13 @@ returns = "int"
 
 /// A directory with a home in it.
 #[derive(Debug)]
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     directory: tempfile::TempDir,
 }
 
 /// What a command did.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The exit code.
     pub code: Option<i32>,
     /// Standard output.
@@ -54,7 +54,7 @@ pub struct Outcome {
 
 impl Sandbox {
     /// Returns an empty place.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::Builder::new()
             .prefix("reflow-")
             .tempdir()
@@ -63,19 +63,19 @@ impl Sandbox {
     }
 
     /// Returns a place with the usual workflow in `wordcount/`.
-    pub fn with_workflow(text: &str) -> Self {
+    pub(crate) fn with_workflow(text: &str) -> Self {
         let sandbox = Self::new();
         sandbox.write("wordcount/reflow.toml", text);
         sandbox
     }
 
     /// Returns the directory.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 
     /// Writes a file below it.
-    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path().join(name);
         let parent = path.parent().expect("a name below the directory");
         fs_err::create_dir_all(parent).expect("a directory can be made");
@@ -84,7 +84,7 @@ impl Sandbox {
     }
 
     /// Returns the program, ready for arguments.
-    pub fn reflow(&self) -> Command {
+    pub(crate) fn reflow(&self) -> Command {
         let mut command = assert_cmd::cargo::cargo_bin_cmd!("reflow");
         command
             .env_clear()
@@ -97,12 +97,12 @@ impl Sandbox {
     }
 
     /// Runs the program.
-    pub fn run(&self, arguments: &[&str]) -> Outcome {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
         self.outcome(self.reflow().args(arguments))
     }
 
     /// Runs a prepared program. Paths below the sandbox are shown as `[DIR]`.
-    pub fn outcome(&self, command: &mut Command) -> Outcome {
+    pub(crate) fn outcome(&self, command: &mut Command) -> Outcome {
         let output = command.output().expect("the program can be started");
         let text = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes);
@@ -128,7 +128,7 @@ impl Drop for Sandbox {
 
 impl Outcome {
     /// Returns all of it as text.
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         let mut text = format!("exit {}\n", self.code.unwrap_or(-1));
         for (name, stream) in [
             ("stdout", self.stdout.as_str()),
@@ -143,7 +143,7 @@ impl Outcome {
 
     /// Returns all of it as text, with columns two spaces apart: their width depends on where the
     /// sandbox is.
-    pub fn squeezed(&self) -> String {
+    pub(crate) fn squeezed(&self) -> String {
         let mut text = self.shown();
         while text.contains("   ") {
             text = text.replace("   ", "  ");
@@ -152,7 +152,7 @@ impl Outcome {
     }
 
     /// Returns standard output as JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error} in {}", self.shown()))
     }
