@@ -1,8 +1,9 @@
 //! Shows a run until it has ended.
 
 use std::fmt::Write;
+use std::time::Duration;
 
-use reflow_core::engine::{self, RunState, RunStatus, Services};
+use reflow_core::engine::{self, RunState, RunStatus, Services, WaitOptions};
 use reflow_core::rundir::RunDir;
 
 use crate::context::Context;
@@ -66,7 +67,8 @@ pub(crate) fn to_the_end(context: &Context, run: &RunDir, quiet: bool) -> Result
         let to_the_end = async {
             let scheduler = context.connect_for(run).await?;
             let services = Services::system();
-            let ended = engine::wait(run, scheduler.as_ref(), &services, |status| {
+            let options = looks(run);
+            let ended = engine::wait(run, scheduler.as_ref(), &services, &options, |status| {
                 progress.show(status);
             })
             .await?;
@@ -79,4 +81,14 @@ pub(crate) fn to_the_end(context: &Context, run: &RunDir, quiet: bool) -> Result
     });
     progress.finish();
     ending
+}
+
+/// Returns how often a run is looked at: on this machine, no queue hides that it was not just now.
+fn looks(run: &RunDir) -> WaitOptions {
+    match run.record().backend.name.as_str() {
+        "local" => WaitOptions {
+            slowest_look: Duration::from_millis(50),
+        },
+        _ => WaitOptions::default(),
+    }
 }

@@ -120,7 +120,7 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         // A supervisor that a test started must not outlive it; there may be none.
         self.reflow()
-            .args(["backend", "stop", "local"])
+            .args(["backend", "stop", "local", "--force"])
             .output()
             .ok();
     }

@@ -33,4 +33,4 @@ pub use services::{NoProbe, Probe, Services};
 pub use state::{Element, Phase, State, Submission, TaskState, Verdict, Width};
 pub use status::status;
 pub use submit::{SubmitRequest, new_run_id, submit};
-pub use wait::wait;
+pub use wait::{WaitOptions, wait};

@@ -11,10 +11,24 @@ use crate::workflow::Graph;
 
 /// How often the run directory is looked at: it costs nobody else anything.
 const LOOK: Duration = Duration::from_millis(100);
-const SLOWEST_LOOK: Duration = Duration::from_secs(2);
 /// How often the batch system is asked, while somebody waits.
 const ASK: Duration = Duration::from_secs(2);
 const SLOWEST_ASK: Duration = Duration::from_secs(60);
+
+/// How a run is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct WaitOptions {
+    /// The longest time between two looks at the run directory, while nothing happens.
+    pub slowest_look: Duration,
+}
+
+impl Default for WaitOptions {
+    fn default() -> Self {
+        Self {
+            slowest_look: Duration::from_secs(2),
+        }
+    }
+}
 
 /// Waits for the end of a run, and goes on with it where nobody else does.
 ///
@@ -23,9 +37,10 @@ pub async fn wait(
     dir: &RunDir,
     scheduler: &dyn Scheduler,
     services: &Services,
+    options: &WaitOptions,
     mut progress: impl FnMut(&RunStatus),
 ) -> Result<RunStatus, EngineError> {
-    let mut look = LOOK;
+    let mut look = LOOK.min(options.slowest_look);
     let mut ask = ASK;
     let mut asked = Instant::now();
     let mut last: Option<RunStatus> = None;
@@ -35,9 +50,9 @@ pub async fn wait(
         let cost = started.elapsed();
         if last.as_ref() != Some(&now) {
             progress(&now);
-            look = LOOK;
+            look = LOOK.min(options.slowest_look);
         } else {
-            look = (look * 2).min(SLOWEST_LOOK);
+            look = (look * 2).min(options.slowest_look);
         }
         if now.state.is_final() {
             return Ok(now);
@@ -63,7 +78,7 @@ pub async fn wait(
         }
         last = Some(now);
         // Looking must not cost more than a part of one core, however large the run is.
-        tokio::time::sleep(look.max(cost * 10).min(SLOWEST_LOOK.max(cost * 10))).await;
+        tokio::time::sleep(look.max(cost * 10)).await;
     }
 }
 
