@@ -59,7 +59,15 @@ fn filtered(check: impl FnOnce()) {
 fn words_are_counted_whatever_characters_the_paths_have() {
     let sandbox = Sandbox::with_workflow(WORDCOUNT);
     let text = words(&sandbox);
-    let arguments = ["run", "-w", "wordcount", "--run-dir", "a $run; 'dir'", "--text", &text];
+    let arguments = [
+        "run",
+        "-w",
+        "wordcount",
+        "--run-dir",
+        "a $run; 'dir'",
+        "--text",
+        &text,
+    ];
     let outcome = sandbox.run(&arguments);
     assert_eq!(outcome.code, Some(0), "{}", outcome.shown());
     let total = sandbox.run(&["result", "./a $run; 'dir'", "total"]);
@@ -72,7 +80,16 @@ fn words_are_counted_whatever_characters_the_paths_have() {
 fn submit_status_and_result_have_their_documented_json_forms() {
     let sandbox = Sandbox::with_workflow(WORDCOUNT);
     let text = words(&sandbox);
-    let submit = ["--json", "submit", "-w", "wordcount", "--run-dir", "run", "--text", &text];
+    let submit = [
+        "--json",
+        "submit",
+        "-w",
+        "wordcount",
+        "--run-dir",
+        "run",
+        "--text",
+        &text,
+    ];
     let submitted = sandbox.run(&submit).json();
     let run_id = submitted["run_id"].as_str().expect("an id").to_owned();
     assert_eq!(
@@ -90,7 +107,11 @@ fn submit_status_and_result_have_their_documented_json_forms() {
         assert_eq!(task["jobs"].as_array().map(Vec::len), Some(1));
         task["jobs"] = json!([]);
     }
-    assert!(status["created"].as_str().is_some_and(|time| time.ends_with('Z')));
+    assert!(
+        status["created"]
+            .as_str()
+            .is_some_and(|time| time.ends_with('Z'))
+    );
     status["created"] = json!("");
     let task = |name: &str, array: bool, width: u32| {
         json!({
@@ -117,7 +138,9 @@ fn submit_status_and_result_have_their_documented_json_forms() {
     );
     let all = result("count")["value"].clone();
     assert_eq!(result("count[7]")["value"], all[7]);
-    let sum: Option<u64> = all.as_array().map(|all| all.iter().filter_map(Value::as_u64).sum());
+    let sum: Option<u64> = all
+        .as_array()
+        .map(|all| all.iter().filter_map(Value::as_u64).sum());
     assert_eq!(sum, Some(200));
     let runs = sandbox.run(&["--json", "runs"]).json();
     assert_eq!(runs["total"], 1);
@@ -128,13 +151,58 @@ fn submit_status_and_result_have_their_documented_json_forms() {
 fn a_run_that_fails_says_what_why_and_where() {
     let sandbox = Sandbox::with_workflow(MIXED);
     let outcome = sandbox.run(&["run", "-q", "-w", "wordcount", "--run-dir", "run"]);
-    filtered(|| assert_snapshot!(outcome.squeezed(), @""));
+    filtered(|| assert_snapshot!(outcome.squeezed(), @r"
+    exit 1
+    --- stdout
+    mixed-[ID] failed: 4 succeeded, 1 failed, 1 skipped
+
+    work[2] failed: exit status 3
+      job [JOB], on [NODE], after [USAGE]
+      | bad 3
+      log: [DIR]/run/.reflow/logs/[TAG]/[FILE].err
+    "));
     let status = sandbox.run(&["status", "run"]);
-    filtered(|| assert_snapshot!(status.squeezed(), @""));
-    filtered(|| assert_snapshot!(sandbox.run(&["result", "run", "work[2]"]).squeezed(), @""));
-    filtered(|| assert_snapshot!(sandbox.run(&["result", "run", "work[9]"]).squeezed(), @""));
-    filtered(|| assert_snapshot!(sandbox.run(&["result", "run", "wrok"]).squeezed(), @""));
-    filtered(|| assert_snapshot!(sandbox.run(&["logs", "run", "work[2]"]).squeezed(), @""));
+    filtered(|| assert_snapshot!(status.squeezed(), @r"
+    exit 0
+    --- stdout
+    mixed-[ID]  failed
+      workflow  mixed
+      backend  local
+      submitted  [TIME]
+      directory  [DIR]/run
+
+      list  1 succeeded  job [JOB]
+      work[4]  3 succeeded, 1 failed  job [JOB]
+      sum  1 skipped  job [JOB]
+
+    work[2] failed: exit status 3
+      job [JOB], on [NODE], after [USAGE]
+      | bad 3
+      log: [DIR]/run/.reflow/logs/[TAG]/[FILE].err
+    "));
+    filtered(|| assert_snapshot!(sandbox.run(&["result", "run", "work[2]"]).squeezed(), @r"
+    exit 2
+    --- stderr
+    error: `work[2]` has no value: it is failed
+    "));
+    filtered(|| assert_snapshot!(sandbox.run(&["result", "run", "work[9]"]).squeezed(), @r"
+    exit 2
+    --- stderr
+    error: `work` has 4 elements, so its indices end before 9
+    "));
+    filtered(|| assert_snapshot!(sandbox.run(&["result", "run", "wrok"]).squeezed(), @r"
+    exit 2
+    --- stderr
+    error: the workflow `mixed` has no task `wrok`; did you mean `work`?
+    "));
+    filtered(|| assert_snapshot!(sandbox.run(&["logs", "run", "work[2]"]).squeezed(), @r"
+    exit 0
+    --- stdout
+    ==> work[2]: standard output <==
+    working 3
+    ==> work[2]: standard error <==
+    bad 3
+    "));
     let wait = sandbox.run(&["wait", "-q", "mixed"]);
     assert_eq!(wait.code, Some(1));
 }
@@ -144,9 +212,24 @@ fn a_run_directory_is_used_once() {
     let sandbox = Sandbox::with_workflow(MIXED);
     sandbox.run(&["submit", "-w", "wordcount", "--run-dir", "run"]);
     let again = sandbox.run(&["submit", "-w", "wordcount", "--run-dir", "run"]);
-    filtered(|| assert_snapshot!(again.squeezed(), @""));
-    let file = sandbox.run(&["submit", "-w", "wordcount", "--run-dir", "wordcount/reflow.toml"]);
-    filtered(|| assert_snapshot!(file.squeezed(), @""));
+    filtered(|| assert_snapshot!(again.squeezed(), @r"
+    exit 2
+    --- stderr
+    error: `[DIR]/run` already holds a run; choose another directory, or remove its `.reflow` directory
+    "));
+    let file = sandbox.run(&[
+        "submit",
+        "-w",
+        "wordcount",
+        "--run-dir",
+        "wordcount/reflow.toml",
+    ]);
+    filtered(|| assert_snapshot!(file.squeezed(), @r"
+    exit 2
+    --- stderr
+    error: the run directory cannot be used
+      caused by: failed to create directory `[DIR]/wordcount/reflow.toml`: File exists (os error 17)
+    "));
 }
 
 #[test]
@@ -176,7 +259,16 @@ fn a_store_that_cannot_be_written_costs_a_warning() {
     let text = words(&sandbox);
     sandbox.write("file", "");
     let arguments = [
-        "--store", "file/store", "run", "-q", "-w", "wordcount", "--run-dir", "run", "--text", &text,
+        "--store",
+        "file/store",
+        "run",
+        "-q",
+        "-w",
+        "wordcount",
+        "--run-dir",
+        "run",
+        "--text",
+        &text,
     ];
     let outcome = sandbox.run(&arguments);
     assert_eq!(outcome.code, Some(0), "{}", outcome.shown());
@@ -208,7 +300,16 @@ returns = "str"
             .env("MINE", "a")
             .env("OTHER", "b")
             .env("SLURM_JOB_ID", "7")
-            .args(["run", "-q", "-w", "wordcount", "--run-dir", policy, "--env", policy]);
+            .args([
+                "run",
+                "-q",
+                "-w",
+                "wordcount",
+                "--run-dir",
+                policy,
+                "--env",
+                policy,
+            ]);
         let outcome = sandbox.outcome(&mut command);
         assert_eq!(outcome.code, Some(0), "{}", outcome.shown());
         let path = format!("./{policy}");
@@ -236,9 +337,19 @@ fn a_batch_system_that_is_not_there_is_named() {
     let sandbox = Sandbox::with_workflow(MIXED);
     sandbox.write("bin/nothing", "");
     let mut command = sandbox.reflow();
-    command
-        .env("PATH", sandbox.path().join("bin"))
-        .args(["--backend", "slurm", "submit", "-w", "wordcount"]);
-    assert_snapshot!(sandbox.outcome(&mut command).shown(), @"");
+    command.env("PATH", sandbox.path().join("bin")).args([
+        "--backend",
+        "slurm",
+        "submit",
+        "-w",
+        "wordcount",
+    ]);
+    assert_snapshot!(sandbox.outcome(&mut command).shown(), @r"
+    exit 3
+    --- stderr
+    error: could not connect to the backend `slurm`
+      - searched: [DIR]/bin
+      caused by: `sbatch` is not on the PATH
+    ");
     assert!(!sandbox.path().join("runs").exists());
 }

@@ -27,7 +27,7 @@ pub(super) fn execute(options: &Options) -> Result<ExitCode, CliError> {
         WorkerMode::Index(options.parsed("index")?)
     };
     let environment = environment();
-    let report = run(WorkerOptions {
+    let report = run(&WorkerOptions {
         run_dir: options.path("run-dir")?,
         submission: options.parsed("submission")?,
         mode,
