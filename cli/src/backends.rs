@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use reflow_core::config::EnvironmentPolicy;
 use reflow_core::rundir::BackendRecord;
 use reflow_core::scheduler::{ConnectOptions, Registry, Scheduler, SchedulerError};
 
@@ -24,8 +25,9 @@ pub(crate) async fn connect(
     surroundings: &Surroundings,
     backend: &BackendRecord,
     launcher: &[String],
+    policy: &EnvironmentPolicy,
 ) -> Result<Arc<dyn Scheduler>, SchedulerError> {
-    let options = options(surroundings, backend, launcher);
+    let options = options(surroundings, backend, launcher, policy);
     registry().connect(&backend.name, options).await
 }
 
@@ -34,12 +36,21 @@ pub(crate) fn options(
     surroundings: &Surroundings,
     backend: &BackendRecord,
     launcher: &[String],
+    policy: &EnvironmentPolicy,
 ) -> ConnectOptions {
+    // Slurm hands the variables of `sbatch` on to the job, and the supervisor of local runs its own:
+    // what a job must not have must not be there in the first place.
+    let whole = backend.name != "local" && *policy == EnvironmentPolicy::Submit;
+    let environment = if whole {
+        surroundings.environment()
+    } else {
+        surroundings.base_environment()
+    };
     ConnectOptions {
         settings: backend.settings.clone(),
         partitions: backend.partitions.clone(),
         extra: backend.extra.clone(),
-        environment: surroundings.environment(),
+        environment,
         bin_dir: backend.bin_dir.clone(),
         runtime_dir: surroundings.runtime_directory(),
         launcher: launcher.to_vec(),

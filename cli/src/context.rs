@@ -82,7 +82,8 @@ impl Context {
         backend: &BackendRecord,
         launcher: &[String],
     ) -> Result<Arc<dyn Scheduler>, CliError> {
-        connect(&self.surroundings, backend, launcher).await
+        let policy = self.configuration.resolved.environment();
+        connect(&self.surroundings, backend, launcher, &policy).await
     }
 
     /// Connects to the backend of a run.
@@ -104,8 +105,9 @@ pub(crate) async fn connect(
     surroundings: &Surroundings,
     backend: &BackendRecord,
     launcher: &[String],
+    policy: &EnvironmentPolicy,
 ) -> Result<Arc<dyn Scheduler>, CliError> {
-    backends::connect(surroundings, backend, launcher)
+    backends::connect(surroundings, backend, launcher, policy)
         .await
         .map_err(|error| {
             CliError::from(error).doing(format!(

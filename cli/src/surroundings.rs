@@ -2,7 +2,30 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use reflow_core::command::is_named;
+
 use crate::error::CliError;
+
+/// The variables of [`Surroundings::base_environment`]; a name that ends with `_` stands for all that
+/// start with it.
+const BASE: [&str; 16] = [
+    "HOME",
+    "LANG",
+    "LC_",
+    "LD_LIBRARY_PATH",
+    "LOGNAME",
+    "LSB_",
+    "LSF_",
+    "MUNGE_",
+    "PATH",
+    "PBS_",
+    "REFLOW_",
+    "SGE_",
+    "SHELL",
+    "SLURM_",
+    "TZ",
+    "USER",
+];
 
 /// What the program finds around it, read once: the only place that looks.
 #[derive(Debug, Clone)]
@@ -49,6 +72,14 @@ impl Surroundings {
                 Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()))
             })
             .collect()
+    }
+
+    /// Returns the variables that programs need to work at all, and those that say where a batch system
+    /// is: what a process starts with that serves more than one run.
+    pub(crate) fn base_environment(&self) -> BTreeMap<String, String> {
+        let mut environment = self.environment();
+        environment.retain(|name, _| is_named(name, &BASE));
+        environment
     }
 
     /// Returns `path`, taken from the current directory where it is relative, without

@@ -151,7 +151,8 @@ fn submit_status_and_result_have_their_documented_json_forms() {
 fn a_run_that_fails_says_what_why_and_where() {
     let sandbox = Sandbox::with_workflow(MIXED);
     let outcome = sandbox.run(&["run", "-q", "-w", "wordcount", "--run-dir", "run"]);
-    filtered(|| assert_snapshot!(outcome.squeezed(), @r"
+    filtered(|| {
+        assert_snapshot!(outcome.squeezed(), @r"
     exit 1
     --- stdout
     mixed-[ID] failed: 4 succeeded, 1 failed, 1 skipped
@@ -160,9 +161,11 @@ fn a_run_that_fails_says_what_why_and_where() {
       job [JOB], on [NODE], after [USAGE]
       | bad 3
       log: [DIR]/run/.reflow/logs/[TAG]/[FILE].err
-    "));
+    ")
+    });
     let status = sandbox.run(&["status", "run"]);
-    filtered(|| assert_snapshot!(status.squeezed(), @r"
+    filtered(|| {
+        assert_snapshot!(status.squeezed(), @r"
     exit 0
     --- stdout
     mixed-[ID]  failed
@@ -179,30 +182,39 @@ fn a_run_that_fails_says_what_why_and_where() {
       job [JOB], on [NODE], after [USAGE]
       | bad 3
       log: [DIR]/run/.reflow/logs/[TAG]/[FILE].err
-    "));
-    filtered(|| assert_snapshot!(sandbox.run(&["result", "run", "work[2]"]).squeezed(), @r"
+    ")
+    });
+    filtered(|| {
+        assert_snapshot!(sandbox.run(&["result", "run", "work[2]"]).squeezed(), @r"
     exit 2
     --- stderr
     error: `work[2]` has no value: it is failed
-    "));
-    filtered(|| assert_snapshot!(sandbox.run(&["result", "run", "work[9]"]).squeezed(), @r"
+    ")
+    });
+    filtered(|| {
+        assert_snapshot!(sandbox.run(&["result", "run", "work[9]"]).squeezed(), @r"
     exit 2
     --- stderr
     error: `work` has 4 elements, so its indices end before 9
-    "));
-    filtered(|| assert_snapshot!(sandbox.run(&["result", "run", "wrok"]).squeezed(), @r"
+    ")
+    });
+    filtered(|| {
+        assert_snapshot!(sandbox.run(&["result", "run", "wrok"]).squeezed(), @r"
     exit 2
     --- stderr
     error: the workflow `mixed` has no task `wrok`; did you mean `work`?
-    "));
-    filtered(|| assert_snapshot!(sandbox.run(&["logs", "run", "work[2]"]).squeezed(), @r"
+    ")
+    });
+    filtered(|| {
+        assert_snapshot!(sandbox.run(&["logs", "run", "work[2]"]).squeezed(), @r"
     exit 0
     --- stdout
     ==> work[2]: standard output <==
     working 3
     ==> work[2]: standard error <==
     bad 3
-    "));
+    ")
+    });
     let wait = sandbox.run(&["wait", "-q", "mixed"]);
     assert_eq!(wait.code, Some(1));
 }
@@ -212,11 +224,13 @@ fn a_run_directory_is_used_once() {
     let sandbox = Sandbox::with_workflow(MIXED);
     sandbox.run(&["submit", "-w", "wordcount", "--run-dir", "run"]);
     let again = sandbox.run(&["submit", "-w", "wordcount", "--run-dir", "run"]);
-    filtered(|| assert_snapshot!(again.squeezed(), @r"
+    filtered(|| {
+        assert_snapshot!(again.squeezed(), @r"
     exit 2
     --- stderr
     error: `[DIR]/run` already holds a run; choose another directory, or remove its `.reflow` directory
-    "));
+    ")
+    });
     let file = sandbox.run(&[
         "submit",
         "-w",
@@ -224,12 +238,14 @@ fn a_run_directory_is_used_once() {
         "--run-dir",
         "wordcount/reflow.toml",
     ]);
-    filtered(|| assert_snapshot!(file.squeezed(), @r"
+    filtered(|| {
+        assert_snapshot!(file.squeezed(), @r"
     exit 2
     --- stderr
     error: the run directory cannot be used
       caused by: failed to create directory `[DIR]/wordcount/reflow.toml`: File exists (os error 17)
-    "));
+    ")
+    });
 }
 
 #[test]

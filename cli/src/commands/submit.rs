@@ -2,7 +2,7 @@ use reflow_core::engine::{self, Services, SubmitRequest};
 use std::fmt::Write;
 
 use clap::ArgMatches;
-use reflow_core::rundir::RunDir;
+use reflow_core::rundir::{BackendRecord, RunDir};
 use reflow_core::store::CatalogueEntry;
 use serde_json::json;
 
@@ -14,9 +14,12 @@ use crate::output::{self, FAINT, STRONG, styled, warn};
 use crate::parameters;
 use crate::workflow::Workflow;
 
-/// How long a file written on one node may take to be seen on another: file systems that clusters share
-/// keep what they know of a directory for up to a minute.
-const LATENCY_MS: u64 = 60_000;
+/// Returns how long a file written on one node may take to be seen on another, in milliseconds. File
+/// systems that clusters share keep what they know of a directory for up to a minute, commonly for half
+/// of one; on one machine a file is there at once.
+fn latency(backend: &BackendRecord) -> u64 {
+    if backend.name == "local" { 500 } else { 30_000 }
+}
 
 /// Submit a workflow and return at once.
 ///
@@ -105,6 +108,7 @@ pub(crate) fn submit(
         None => (Some(own.clone()), Vec::new()),
     };
     let backend = context.backend();
+    let latency_ms = latency(&backend);
     let run = Context::runtime()?.block_on(async {
         let scheduler = context.connect(&backend, &own_launcher(&own)?).await?;
         let request = SubmitRequest {
@@ -118,7 +122,7 @@ pub(crate) fn submit(
             files: workflow.files,
             dispatch: resolved.dispatch(),
             environment: context.job_environment(),
-            latency_ms: LATENCY_MS,
+            latency_ms,
         };
         Ok::<_, CliError>(engine::submit(request, scheduler.as_ref(), &services).await?)
     })?;

@@ -1,5 +1,6 @@
 use std::process::ExitCode;
 
+use reflow_core::config::EnvironmentPolicy;
 use reflow_core::engine::{self, DispatchOptions, Services};
 use reflow_core::id::Tag;
 use reflow_core::rundir::RunDir;
@@ -12,14 +13,21 @@ use crate::surroundings::Surroundings;
 /// Plans a run further. An exit code other than 0 has the guard of the dispatch job do it again.
 pub(super) fn execute(options: &Options) -> Result<ExitCode, CliError> {
     let run = RunDir::open(&options.path("run-dir")?)?;
-    let own = match options.has("submission") {
-        true => Some(options.parsed::<Tag>("submission")?),
-        false => None,
-    };
+    let own = options
+        .has("submission")
+        .then(|| options.parsed::<Tag>("submission"))
+        .transpose()?;
     let surroundings = Surroundings::read()?;
     let record = run.record();
     Context::runtime()?.block_on(async {
-        let scheduler = connect(&surroundings, &record.backend, &record.launcher).await?;
+        let scheduler = connect(
+            &surroundings,
+            &record.backend,
+            &record.launcher,
+            // What this job has is what the run's jobs may have.
+            &EnvironmentPolicy::Submit,
+        )
+        .await?;
         let options = DispatchOptions {
             own,
             ..DispatchOptions::default()
