@@ -133,7 +133,8 @@ fn a_backend_that_there_is_not_is_refused_before_anything_is_submitted() {
     assert_snapshot!(sandbox.run(&arguments).shown(), @r"
     exit 2
     --- stderr
-    error: not in this version
+    error: could not connect to the backend `slrum`
+      caused by: there is no backend `slrum`; there are: local, slurm
     ");
     assert!(!sandbox.path().join("runs").exists());
 }

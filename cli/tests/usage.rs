@@ -140,8 +140,8 @@ aray = true
     exit 2
     --- stderr
     error: the workflow cannot be read
-      - [DIR]/wordcount/reflow.toml:5:1: tasks.split: unknown key `comand` (nearest key: `command`)
       - [DIR]/wordcount/reflow.toml:4:1: tasks.split: a task needs a `command` or a `shell`
+      - [DIR]/wordcount/reflow.toml:5:1: tasks.split: unknown key `comand` (nearest key: `command`)
       - [DIR]/wordcount/reflow.toml:8:1: tasks.count: unknown key `aray` (nearest key: `array`)
     ");
     sandbox.write("wordcount/reflow.toml", "[workflow\nname = 1");
