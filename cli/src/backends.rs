@@ -41,11 +41,15 @@ pub(crate) fn options(
     // Slurm hands the variables of `sbatch` on to the job, and the supervisor of local runs its own:
     // what a job must not have must not be there in the first place.
     let whole = backend.name != "local" && *policy == EnvironmentPolicy::Submit;
-    let environment = if whole {
+    let mut environment = if whole {
         surroundings.environment()
     } else {
         surroundings.base_environment()
     };
+    if backend.name != "local" {
+        // A job elsewhere does not belong to the supervisor that this process may belong to.
+        environment.retain(|name, _| !is_of_supervisor(name));
+    }
     ConnectOptions {
         settings: backend.settings.clone(),
         partitions: backend.partitions.clone(),
@@ -55,4 +59,13 @@ pub(crate) fn options(
         runtime_dir: surroundings.runtime_directory(),
         launcher: launcher.to_vec(),
     }
+}
+
+/// Returns whether a variable tells of the local supervisor that a process belongs to.
+pub(crate) fn is_of_supervisor(name: &str) -> bool {
+    [
+        reflow_backend_local::DIRECTORY_VARIABLE,
+        reflow_backend_local::JOB_VARIABLE,
+    ]
+    .contains(&name)
 }

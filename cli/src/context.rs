@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reflow_core::command::scrub;
 use reflow_core::config::EnvironmentPolicy;
 use reflow_core::rundir::{BackendRecord, JobEnvironment, RunDir};
-use reflow_core::scheduler::Scheduler;
+use reflow_core::scheduler::{ConnectOptions, Scheduler};
 use reflow_core::store::Catalogue;
 use rustix::fs::Mode;
 use tokio::runtime::Runtime;
@@ -61,7 +61,8 @@ impl Context {
 
     /// Returns what of the user's variables jobs get, and the umask.
     pub(crate) fn job_environment(&self) -> JobEnvironment {
-        let variables = scrub(&self.surroundings.environment());
+        let mut variables = scrub(&self.surroundings.environment());
+        variables.retain(|name, _| !backends::is_of_supervisor(name));
         let variables = match self.configuration.resolved.environment() {
             EnvironmentPolicy::Submit => variables,
             EnvironmentPolicy::Clean => BTreeMap::new(),
@@ -74,6 +75,16 @@ impl Context {
             variables,
             umask: Some(umask()),
         }
+    }
+
+    /// Returns what a backend connects with.
+    pub(crate) fn connect_options(
+        &self,
+        backend: &BackendRecord,
+        launcher: &[String],
+    ) -> ConnectOptions {
+        let policy = self.configuration.resolved.environment();
+        backends::options(&self.surroundings, backend, launcher, &policy)
     }
 
     /// Connects to a backend.

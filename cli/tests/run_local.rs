@@ -32,7 +32,7 @@ returns = "str"
 const HARD_NAME: &str = "tëxt $HOME; 'q' \"d\" -n *.txt";
 
 fn words(sandbox: &Sandbox) -> String {
-    let text: String = (1..=100).map(|n| format!("word {n}\n")).collect();
+    let text = "two words\n".repeat(100);
     sandbox.write(HARD_NAME, &text);
     HARD_NAME.to_owned()
 }
@@ -161,7 +161,7 @@ fn a_run_that_fails_says_what_why_and_where() {
       job [JOB], on [NODE], after [USAGE]
       | bad 3
       log: [DIR]/run/.reflow/logs/[TAG]/[FILE].err
-    ")
+    ");
     });
     let status = sandbox.run(&["status", "run"]);
     filtered(|| {
@@ -182,28 +182,28 @@ fn a_run_that_fails_says_what_why_and_where() {
       job [JOB], on [NODE], after [USAGE]
       | bad 3
       log: [DIR]/run/.reflow/logs/[TAG]/[FILE].err
-    ")
+    ");
     });
     filtered(|| {
         assert_snapshot!(sandbox.run(&["result", "run", "work[2]"]).squeezed(), @r"
     exit 2
     --- stderr
     error: `work[2]` has no value: it is failed
-    ")
+    ");
     });
     filtered(|| {
         assert_snapshot!(sandbox.run(&["result", "run", "work[9]"]).squeezed(), @r"
     exit 2
     --- stderr
     error: `work` has 4 elements, so its indices end before 9
-    ")
+    ");
     });
     filtered(|| {
         assert_snapshot!(sandbox.run(&["result", "run", "wrok"]).squeezed(), @r"
     exit 2
     --- stderr
     error: the workflow `mixed` has no task `wrok`; did you mean `work`?
-    ")
+    ");
     });
     filtered(|| {
         assert_snapshot!(sandbox.run(&["logs", "run", "work[2]"]).squeezed(), @r"
@@ -213,7 +213,7 @@ fn a_run_that_fails_says_what_why_and_where() {
     working 3
     ==> work[2]: standard error <==
     bad 3
-    ")
+    ");
     });
     let wait = sandbox.run(&["wait", "-q", "mixed"]);
     assert_eq!(wait.code, Some(1));
@@ -229,7 +229,7 @@ fn a_run_directory_is_used_once() {
     exit 2
     --- stderr
     error: `[DIR]/run` already holds a run; choose another directory, or remove its `.reflow` directory
-    ")
+    ");
     });
     let file = sandbox.run(&[
         "submit",
@@ -244,7 +244,7 @@ fn a_run_directory_is_used_once() {
     --- stderr
     error: the run directory cannot be used
       caused by: failed to create directory `[DIR]/wordcount/reflow.toml`: File exists (os error 17)
-    ")
+    ");
     });
 }
 

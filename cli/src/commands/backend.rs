@@ -71,12 +71,7 @@ fn stop(context: &Context, name: &str, force: bool) -> Result<Exit, CliError> {
     }
     let record = context.backend_named(name);
     let launcher = own_launcher(&own_program()?)?;
-    let options = backends::options(
-        &context.surroundings,
-        &record,
-        &launcher,
-        &context.configuration.resolved.environment(),
-    );
+    let options = context.connect_options(&record, &launcher);
     let stopped = Context::runtime()?.block_on(reflow_backend_local::stop(options, force))?;
     let word = match stopped {
         Stopped::NotRunning => "not_running",

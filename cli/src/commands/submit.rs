@@ -126,6 +126,12 @@ pub(crate) fn submit(
         };
         Ok::<_, CliError>(engine::submit(request, scheduler.as_ref(), &services).await?)
     })?;
+    if run.record().backend.name == "local" {
+        let options = context.connect_options(&run.record().backend, &run.record().launcher);
+        for warning in reflow_backend_local::warnings(&options) {
+            warn(&warning);
+        }
+    }
     let listed = list(context, &run);
     Ok(Submitted { run, listed })
 }
