@@ -1,7 +1,8 @@
-//! What the end-to-end tests of reflow share.
+//! What the end-to-end tests of reflow share: real programs, a real Slurm, and a simulated cluster.
 
 mod cases;
 mod program;
+pub mod simulation;
 mod slurm;
 
 pub use cases::{Case, run_cases};

@@ -1,6 +1,7 @@
 use std::io;
 
 use crate::error::Hint;
+use crate::id::RunId;
 use crate::journal::LeaseError;
 use crate::rundir::RunDirError;
 use crate::scheduler::SchedulerError;
@@ -23,6 +24,14 @@ pub enum EngineError {
     Refused {
         /// The task.
         task: String,
+        /// The batch system's words.
+        message: String,
+    },
+    /// The batch system takes no jobs for now; the run is there.
+    #[error("the run {run_id} is paused, since nothing can be queued: {message}")]
+    Paused {
+        /// The run.
+        run_id: RunId,
         /// The batch system's words.
         message: String,
     },
@@ -58,6 +67,7 @@ impl Hint for EngineError {
             Self::Refused { .. } => Some(
                 "correct the resources or the partition of the task, and submit again".to_owned(),
             ),
+            Self::Paused { run_id, .. } => Some(format!("`reflow wait {run_id}` goes on with it")),
             Self::TakenOver => Some("look at the run with `reflow status`".to_owned()),
             _ => None,
         }

@@ -7,6 +7,7 @@ use fs_err as fs;
 
 use super::{ElementState, Phase, State};
 use crate::elements::ElementSet;
+use crate::id::Tag;
 use crate::journal::{Record, SubmissionKind};
 use crate::results::{Outcome, ResultRecord, Spool, SpoolFrame, read_spool};
 use crate::rundir::RunDir;
@@ -124,7 +125,7 @@ pub(super) fn collect(
 fn pack(
     dir: &RunDir,
     graph: &Graph,
-    tag: &crate::id::Tag,
+    tag: &Tag,
     number: u32,
     task: TaskIndex,
     new: BTreeMap<u32, ResultRecord>,
@@ -148,7 +149,7 @@ fn pack(
         }
         records.push((element, serde_json::to_vec(&SpoolFrame::End(result))?));
     }
-    write_pack(&dir.pack(tag, number), records)?;
+    let number = write_free(dir, tag, number, records)?;
     Ok(Record::Ingested {
         tag: tag.clone(),
         pack: number,
@@ -156,6 +157,22 @@ fn pack(
         handed_back: handed_back.into_iter().collect(),
         items,
     })
+}
+
+/// Writes a pack under the first number from `number` on that is free, and returns that. A number may be
+/// taken by a holder of the lease that was replaced before it recorded its pack; the results in it are
+/// results all the same.
+fn write_free(
+    dir: &RunDir,
+    tag: &Tag,
+    number: u32,
+    records: Vec<(u32, Vec<u8>)>,
+) -> io::Result<u32> {
+    let mut number = number;
+    while !write_pack(&dir.pack(tag, number), records.clone())? {
+        number += 1;
+    }
+    Ok(number)
 }
 
 /// Writes a pack with the one result of an element whose end was decided otherwise, so that its output
@@ -169,13 +186,11 @@ pub(super) fn pack_one(
     let submission = state.submission(position);
     let tag = submission.record.tag.clone();
     let element = result.element;
-    write_pack(
-        &dir.pack(&tag, submission.packs),
-        vec![(element, serde_json::to_vec(&SpoolFrame::End(result))?)],
-    )?;
+    let records = vec![(element, serde_json::to_vec(&SpoolFrame::End(result))?)];
+    let pack = write_free(dir, &tag, submission.packs, records)?;
     Ok(Record::Ingested {
         tag,
-        pack: submission.packs,
+        pack,
         ended: Vec::new(),
         handed_back: ElementSet::new(),
         items: Vec::new(),

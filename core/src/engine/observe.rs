@@ -71,6 +71,7 @@ pub(super) struct Judged {
 
 /// Judges what the batch system said about submissions.
 pub(super) fn judge(
+    dir: &RunDir,
     state: &State,
     spooled: &Spooled,
     watched: &[(u32, JobStatus)],
@@ -122,6 +123,7 @@ pub(super) fn judge(
             .map(|element| (element.index, &element.state))
             .collect();
         let is_array = record.indices().is_some_and(|count| count > 1);
+        let is_void = matches!(Owner::read(&dir.owner(&record.tag)), Ok(Some(Owner::Void)));
         let started = spooled.started.get(position);
         let mut groups: BTreeMap<String, (Ruling, ElementSet)> = BTreeMap::new();
         for (rank, element) in (0u32..).zip(elements.iter()) {
@@ -147,6 +149,7 @@ pub(super) fn judge(
             }
             let evidence = Evidence {
                 exit,
+                is_void,
                 started: started.is_some_and(|started| started.contains(&element)),
                 interrupted: spooled
                     .interrupted
@@ -189,6 +192,8 @@ pub(super) fn judge(
 struct Evidence<'a> {
     /// How the batch system says that it ended, if it does.
     exit: Option<&'a ExitStatus>,
+    /// Whether its submission was given up, so that no worker runs it.
+    is_void: bool,
     /// Whether its body was started.
     started: bool,
     /// The signal that its worker was told to end by.
@@ -229,6 +234,9 @@ impl Evidence<'_> {
                 ),
             };
         };
+        if self.is_void && !self.started && self.returns < MOST_RETURNS {
+            return Ruling::HandBack;
+        }
         let native = exit
             .native
             .as_ref()

@@ -39,6 +39,9 @@ pub(super) struct Pass<'a> {
     /// When requests of unknown fate were first looked up in vain.
     absent: BTreeMap<u32, Instant>,
     refusals: u32,
+    /// The words of the last refusal.
+    refusal: String,
+    /// What was refused for good.
     refused: Option<(String, String)>,
 }
 
@@ -64,6 +67,7 @@ impl<'a> Pass<'a> {
             suspects: Suspects::default(),
             absent: BTreeMap::new(),
             refusals: 0,
+            refusal: String::new(),
             refused: None,
         }
     }
@@ -174,6 +178,7 @@ impl<'a> Pass<'a> {
         if !positions.is_empty() {
             // The record first: a spool is removed only when its pack is known to everybody.
             self.lease.sync()?;
+            self.lease.check()?;
             for position in positions {
                 ingest::close_spool(self.dir, &self.state, position)?;
             }
@@ -237,6 +242,7 @@ impl<'a> Pass<'a> {
     }
 
     fn give_up(&mut self, tag: Tag) -> Result<(), EngineError> {
+        self.lease.check()?;
         match Owner::claim(&self.dir.owner(&tag), &Owner::Void)? {
             None | Some(Owner::Void) => self.never_sent(tag, "no job of it was found"),
             Some(Owner::Job(job)) => self.record(Record::Submitted { tag, job }),
@@ -281,10 +287,7 @@ impl<'a> Pass<'a> {
                     }
                     is_changed |= self.send(submission).await?;
                     if self.refusals >= MOST_REFUSALS {
-                        let message = self
-                            .refused
-                            .as_ref()
-                            .map_or_else(String::new, |(_, message)| message.clone());
+                        let message = self.refusal.clone();
                         self.record(Record::Paused { message })?;
                         return Ok(true);
                     }
@@ -349,7 +352,10 @@ impl<'a> Pass<'a> {
                         | SchedulerErrorKind::Unsupported
                         | SchedulerErrorKind::Permission
                 );
-                self.refused = Some((name, message.clone()));
+                self.refusal.clone_from(&message);
+                if is_final {
+                    self.refused = Some((name, message.clone()));
+                }
                 let why = if is_final {
                     NotSent::Rejected { message }
                 } else {
@@ -416,7 +422,14 @@ impl<'a> Pass<'a> {
             .map(|(position, _)| position)
             .zip(statuses)
             .collect();
-        let judged = observe::judge(&self.state, spooled, &watched, &mut self.suspects, grace);
+        let judged = observe::judge(
+            self.dir,
+            &self.state,
+            spooled,
+            &watched,
+            &mut self.suspects,
+            grace,
+        );
         let mut is_changed = false;
         for verdict in judged.verdicts {
             self.services.probe.reach("verdict").await;
@@ -462,10 +475,12 @@ impl<'a> Pass<'a> {
                     message,
                 })?;
                 self.lease.sync()?;
+                self.lease.check()?;
                 ingest::close_spool(self.dir, &self.state, position)?;
             }
             observe::Verdict::NeverStarted { position, elements } => {
                 let tag = self.state.submission(position).record.tag.clone();
+                self.lease.check()?;
                 let elements = observe::take_back(self.dir, &self.state, position, elements)?;
                 if elements.is_empty() {
                     return Ok(false);

@@ -337,36 +337,52 @@ impl Planner<'_> {
             return;
         }
         let spread = self.element_needs(task);
-        let ready = (0..)
-            .zip(&self.state.task(task).elements)
-            .filter(|(index, entry)| {
-                entry.state == ElementState::Waiting
-                    && spread.iter().all(|need| {
-                        need.item(*index).is_none_or(|item| {
-                            self.state
-                                .task(need.task)
-                                .elements
-                                .get(item as usize)
-                                .is_some_and(|upstream| {
-                                    upstream.state.has_value()
-                                        || (upstream.state == ElementState::Queued
-                                            && self.is_usable(upstream.submission))
-                                })
-                        })
-                    })
-            });
+        // An element that came back found an input missing, although the batch system let its job start:
+        // it goes again only when everything that it needs is there.
+        let whole_values = needs
+            .iter()
+            .all(|need| self.state.task(*need).is_complete());
+        let ready = (0..self.state.task(task).elements.len() as u32)
+            .filter(|element| self.is_ready(task, *element, &spread, whole_values));
         let mut by_attempt: BTreeMap<u32, ElementSet> = BTreeMap::new();
-        for (index, entry) in ready {
-            by_attempt
-                .entry(u32::from(entry.attempt) + 1)
-                .or_default()
-                .insert(index);
+        for element in ready {
+            let attempt = u32::from(self.state.task(task).elements[element as usize].attempt) + 1;
+            by_attempt.entry(attempt).or_default().insert(element);
         }
         for (attempt, elements) in by_attempt {
             for chunk in self.chunks(task, &elements) {
                 self.send_chunk(task, attempt, chunk, &needs, &spread);
             }
         }
+    }
+
+    /// Returns whether a waiting element can be sent now.
+    fn is_ready(
+        &self,
+        task: TaskIndex,
+        element: u32,
+        spread: &[ElementNeed],
+        whole_values: bool,
+    ) -> bool {
+        if self.state.task(task).elements[element as usize].state != ElementState::Waiting {
+            return false;
+        }
+        let has_returned = self.state.returns.contains_key(&(task, element));
+        let is_there = |need: &ElementNeed, item: u32| {
+            self.state
+                .task(need.task)
+                .elements
+                .get(item as usize)
+                .is_some_and(|upstream| {
+                    let is_coming = upstream.state == ElementState::Queued
+                        && self.is_usable(upstream.submission);
+                    upstream.state.has_value() || (is_coming && !has_returned)
+                })
+        };
+        (!has_returned || whole_values)
+            && spread
+                .iter()
+                .all(|need| need.item(element).is_none_or(|item| is_there(need, item)))
     }
 
     /// Splits elements into arrays that the batch system takes.

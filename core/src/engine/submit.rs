@@ -60,7 +60,8 @@ pub fn new_run_id(workflow: &WorkflowName, services: &Services) -> io::Result<Ru
 /// # Errors
 ///
 /// [`EngineError::Refused`] when the batch system refuses something for good: what had been sent is
-/// cancelled, and the run is recorded as cancelled.
+/// cancelled, and the run is recorded as cancelled. [`EngineError::Paused`] when it refuses for now: the
+/// run is there and goes on when it is waited for.
 pub async fn submit(
     request: SubmitRequest,
     scheduler: &dyn Scheduler,
@@ -123,6 +124,13 @@ pub async fn submit(
             let CancelReport { .. } = cancel(&dir, scheduler, services).await?;
             Err(EngineError::Refused { task, message })
         }
+        Dispatched::Done {
+            paused: Some(message),
+            ..
+        } => Err(EngineError::Paused {
+            run_id: dir.record().run_id.clone(),
+            message,
+        }),
         _ => Ok(dir),
     }
 }

@@ -1,4 +1,4 @@
-//! A pack: immutable records with a sorted index, published by rename.
+//! A pack: immutable records with a sorted index, published whole or not at all.
 //!
 //! ```text
 //! magic "reflowp1" | frames, one a record | index: (key u32, offset u64) sorted by key
@@ -13,15 +13,16 @@ use std::path::Path;
 use fs_err as fs;
 
 use super::frame::{append_frame, read_frames};
-use crate::rundir::publish;
+use crate::rundir::create_exclusive;
 
 const START: &[u8; 8] = b"reflowp1";
 const END: &[u8; 8] = b"reflowpe";
 const ENTRY: usize = 12;
 const TRAILER: usize = 16;
 
-/// Writes `records` (key and payload, in any order, keys unique) as a pack at `path`.
-pub fn write_pack(path: &Path, mut records: Vec<(u32, Vec<u8>)>) -> io::Result<()> {
+/// Writes `records` (key and payload, in any order, keys unique) as a pack at `path`, unless there is a
+/// file already; says whether it did.
+pub fn write_pack(path: &Path, mut records: Vec<(u32, Vec<u8>)>) -> io::Result<bool> {
     records.sort_by_key(|(key, _)| *key);
     let mut bytes = START.to_vec();
     let mut index = Vec::with_capacity(records.len() * ENTRY);
@@ -34,7 +35,7 @@ pub fn write_pack(path: &Path, mut records: Vec<(u32, Vec<u8>)>) -> io::Result<(
     bytes.extend_from_slice(&(records.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&crc32fast::hash(&index).to_le_bytes());
     bytes.extend_from_slice(END);
-    publish(path, &bytes)
+    create_exclusive(path, &bytes)
 }
 
 /// An open pack with its index in memory.
@@ -170,15 +171,17 @@ mod tests {
     fn every_record_is_found_by_key_and_no_other() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pack");
-        write_pack(
-            &path,
-            vec![
-                (7, b"seven".to_vec()),
-                (2, b"two".to_vec()),
-                (900_000, vec![]),
-            ],
-        )
-        .unwrap();
+        assert!(
+            write_pack(
+                &path,
+                vec![
+                    (7, b"seven".to_vec()),
+                    (2, b"two".to_vec()),
+                    (900_000, vec![]),
+                ],
+            )
+            .unwrap()
+        );
         let pack = Pack::open(&path).unwrap();
         assert_eq!(pack.get(2).unwrap().as_deref(), Some(&b"two"[..]));
         assert_eq!(pack.get(7).unwrap().as_deref(), Some(&b"seven"[..]));

@@ -1,0 +1,205 @@
+use std::collections::BTreeMap;
+
+use reflow_core::engine::{ElementState, State, Width};
+use reflow_core::journal::SubmissionKind;
+use reflow_core::results::ResultFinder;
+use reflow_core::rundir::RunDir;
+use reflow_core::workflow::{Delivery, Graph, Items, TaskIndex, Type};
+use serde_json::Value;
+
+use super::workflow::body;
+use super::world::World;
+
+/// What each element should have been, worked out from the ends of the run by other means than the
+/// engine's.
+pub(super) struct Oracle<'a> {
+    pub(super) seed: u64,
+    pub(super) graph: &'a Graph,
+    pub(super) dir: &'a RunDir,
+    pub(super) world: &'a World,
+    /// The state of the run at its end.
+    pub(super) state: &'a State,
+}
+
+impl Oracle<'_> {
+    /// Returns what is wrong with a run that has ended.
+    pub(super) fn faults(&self) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+        let mut faults = Vec::new();
+        let state = self.state;
+        for ((task, element), starts) in &self.world.starts {
+            if *starts > 1 {
+                faults.push(format!(
+                    "the body of {task}[{element}] was started {starts} times"
+                ));
+            }
+        }
+        for (task, most) in &self.world.most_running {
+            let limit = self
+                .graph
+                .find(task)
+                .and_then(|task| self.graph.declared(task).array_parallelism);
+            if limit.is_some_and(|limit| *most > limit) {
+                faults.push(format!("{most} elements of {task} ran at the same time"));
+            }
+        }
+        let mut finder = ResultFinder::new(self.dir.clone());
+        let mut values: BTreeMap<(TaskIndex, u32), Value> = BTreeMap::new();
+        for task in self.graph.order() {
+            let name = self.graph.declared(*task).name.to_string();
+            let width = match (&state.task(*task).width, self.width(*task, &values)) {
+                (Width::Known(width), Some(expected)) if *width == expected => *width,
+                (Width::Never { .. }, None) => continue,
+                (width, expected) => {
+                    faults.push(format!("{name} has width {width:?}, expected {expected:?}"));
+                    continue;
+                }
+            };
+            for element in 0..width {
+                let entry = state.task(*task).elements[element as usize];
+                let inputs = self.inputs(*task, element, &values);
+                let starts = self
+                    .world
+                    .starts
+                    .get(&(name.clone(), element))
+                    .copied()
+                    .unwrap_or(0);
+                let was_killed = self.world.killed.contains(&(name.clone(), element));
+                let mut wrong = |what: &str| {
+                    faults.push(format!(
+                        "{name}[{element}] is {:?} after {starts} starts: {what}",
+                        entry.state
+                    ))
+                };
+                match (entry.state, &inputs) {
+                    (ElementState::Succeeded, None) => wrong("its inputs were not there"),
+                    (ElementState::Succeeded, Some(inputs)) => {
+                        let record = &state.submission(entry.submission).record;
+                        let SubmissionKind::Elements {
+                            elements, batch, ..
+                        } = &record.kind
+                        else {
+                            continue;
+                        };
+                        let found =
+                            finder.find(&record.tag, elements.rank(element) / batch, element)?;
+                        let value = match found.and_then(|result| result.value) {
+                            Some(value) => serde_json::from_str(&self.dir.values().read(&value)?)?,
+                            None => Value::Null,
+                        };
+                        let list = matches!(self.graph.declared(*task).returns, Type::List(_));
+                        if Some(&value) != body(self.seed, &name, element, list, inputs).as_ref() {
+                            wrong("its value is not what its inputs give");
+                        }
+                        if starts != 1 {
+                            wrong("it has a value");
+                        }
+                        values.insert((*task, element), value);
+                    }
+                    (ElementState::Skipped, Some(_)) => wrong("its inputs were there"),
+                    (ElementState::Skipped, None) if starts > 0 => wrong("it was run"),
+                    (ElementState::Skipped, None) => {}
+                    (ElementState::Failed, Some(inputs)) if starts == 1 && !was_killed => {
+                        let list = matches!(self.graph.declared(*task).returns, Type::List(_));
+                        if body(self.seed, &name, element, list, inputs).is_some() {
+                            wrong("its body does not fail");
+                        }
+                    }
+                    (
+                        ElementState::Lost | ElementState::Failed | ElementState::Cancelled,
+                        Some(_),
+                    ) if was_killed => {}
+                    (
+                        ElementState::Cancelled | ElementState::Failed | ElementState::Lost,
+                        Some(_),
+                    ) if starts == 0 && self.world.faults.lost_pending > 0 => {}
+                    _ => wrong("nothing made it so"),
+                }
+            }
+        }
+        Ok(faults)
+    }
+
+    fn items(
+        &self,
+        source: reflow_core::workflow::Source,
+        width: u32,
+        values: &BTreeMap<(TaskIndex, u32), Value>,
+    ) -> Option<Vec<Option<Value>>> {
+        let value = |element| values.get(&(source.task, element)).cloned();
+        let list = |value: Value| {
+            value
+                .as_array()
+                .cloned()
+                .unwrap_or_default()
+                .into_iter()
+                .map(Some)
+                .collect::<Vec<_>>()
+        };
+        match source.items {
+            Items::One => Some(vec![value(0)]),
+            Items::List => value(0).map(list),
+            Items::Elements => Some((0..width).map(value).collect()),
+            Items::Flatten => {
+                let lists: Option<Vec<Value>> = (0..width).map(value).collect();
+                Some(lists?.into_iter().flat_map(list).collect())
+            }
+        }
+    }
+
+    fn width(&self, task: TaskIndex, values: &BTreeMap<(TaskIndex, u32), Value>) -> Option<u32> {
+        if !self.graph.is_array(task) {
+            return Some(1);
+        }
+        let input = self
+            .graph
+            .task(task)
+            .inputs
+            .iter()
+            .find(|input| input.delivery == Delivery::Spread)?;
+        let mut width = 0;
+        for source in &input.sources {
+            let upstream = match self.state.task(source.task).width {
+                Width::Known(width) => width,
+                _ => return None,
+            };
+            width += self.items(*source, upstream, values)?.len() as u32;
+        }
+        Some(width)
+    }
+
+    /// Returns the inputs of an element, or none where one of them will never be there.
+    fn inputs(
+        &self,
+        task: TaskIndex,
+        element: u32,
+        values: &BTreeMap<(TaskIndex, u32), Value>,
+    ) -> Option<BTreeMap<String, Value>> {
+        let mut inputs = BTreeMap::new();
+        let width = |task: TaskIndex| self.state_width(task);
+        for after in &self.graph.task(task).after {
+            for needed in 0..width(*after)? {
+                values.get(&(*after, needed))?;
+            }
+        }
+        for input in &self.graph.task(task).inputs {
+            let mut items = Vec::new();
+            for source in &input.sources {
+                items.extend(self.items(*source, width(source.task)?, values)?);
+            }
+            let value = match input.delivery {
+                Delivery::Direct => values.get(&(input.sources.first()?.task, 0))?.clone(),
+                Delivery::Collect => Value::Array(items.into_iter().collect::<Option<Vec<_>>>()?),
+                Delivery::Spread => items.into_iter().nth(element as usize)??,
+            };
+            inputs.insert(input.parameter.to_string(), value);
+        }
+        Some(inputs)
+    }
+
+    fn state_width(&self, task: TaskIndex) -> Option<u32> {
+        match self.state.task(task).width {
+            Width::Known(width) => Some(width),
+            _ => None,
+        }
+    }
+}

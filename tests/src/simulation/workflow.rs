@@ -1,0 +1,132 @@
+use std::collections::BTreeMap;
+
+use reflow_core::workflow::{Description, Graph};
+use serde_json::{Value, json};
+
+use super::random::{Random, mix};
+
+/// Makes a workflow of two to eight tasks with all kinds of wires.
+pub(super) fn random(random: &mut Random) -> Graph {
+    let mut tasks: Vec<Value> = Vec::new();
+    // Name, whether it is an array, whether it returns a list.
+    let mut made: Vec<(String, bool, bool)> = Vec::new();
+    let count = 2 + random.below(7);
+    for number in 0..count {
+        let name = format!("t{number}");
+        let array = made.iter().any(|(_, array, list)| *array || *list) && random.happens(550);
+        let list = random.happens(400);
+        let mut parameters = Vec::new();
+        if array {
+            let sources: Vec<_> = made
+                .iter()
+                .filter(|(_, array, list)| *array || *list)
+                .cloned()
+                .collect();
+            let source = random.one(&sources).0.clone();
+            parameters.push(parameter("item", "int", &[&source], false, false));
+            if random.happens(200) {
+                let (other, _, _) = random.one(&made).clone();
+                let (_, other_array, other_list) = made
+                    .iter()
+                    .find(|(name, _, _)| *name == other)
+                    .expect("it is one of them");
+                let ty = if *other_array || *other_list {
+                    "list[int]"
+                } else {
+                    "int"
+                };
+                parameters.push(parameter("all", ty, &[&other], false, true));
+            }
+            if random.happens(100) {
+                // Zipped with itself: equal lengths by construction.
+                parameters.push(parameter("again", "int", &[&source], false, false));
+            }
+        } else if !made.is_empty() && random.happens(850) {
+            for position in 0..1 + random.below(2) {
+                let (source, source_array, source_list) = random.one(&made).clone();
+                let name = format!("p{position}");
+                if random.happens(250) {
+                    let other = random.one(&made).0.clone();
+                    parameters.push(parameter(
+                        &name,
+                        "list[int]",
+                        &[&source, &other],
+                        true,
+                        false,
+                    ));
+                } else {
+                    let ty = if source_array || source_list {
+                        "list[int]"
+                    } else {
+                        "int"
+                    };
+                    parameters.push(parameter(&name, ty, &[&source], false, false));
+                }
+            }
+        }
+        let after: Vec<&str> = if !made.is_empty() && random.happens(150) {
+            vec![random.one(&made).0.as_str()]
+        } else {
+            Vec::new()
+        };
+        let mut task = json!({
+            "name": name,
+            "array": array,
+            "parameters": parameters,
+            "returns": if list { "list[int]" } else { "int" },
+            "after": after,
+        });
+        if array && random.happens(300) {
+            task["array_parallelism"] = json!(1 + random.below(3));
+        }
+        if array && random.happens(200) {
+            task["batch"] = json!(1 + random.below(3));
+        }
+        tasks.push(task);
+        made.push((name, array, list));
+    }
+    let description: Description =
+        serde_json::from_value(json!({ "schema": 1, "name": "sim", "tasks": tasks }))
+            .expect("the description is well formed");
+    Graph::check(description).expect("the workflow is valid by construction")
+}
+
+fn parameter(name: &str, ty: &str, steps: &[&str], concatenate: bool, broadcast: bool) -> Value {
+    json!({ "name": name, "type": ty, "kind": "result", "steps": steps, "concatenate": concatenate, "broadcast": broadcast })
+}
+
+/// Returns what the body of a task returns for its inputs, or none where it fails.
+pub(super) fn body(
+    seed: u64,
+    task: &str,
+    element: u32,
+    returns_list: bool,
+    inputs: &BTreeMap<String, Value>,
+) -> Option<Value> {
+    let mut number = seed;
+    for byte in task.bytes() {
+        number = mix(number ^ u64::from(byte));
+    }
+    if mix(number ^ u64::from(element)) % 12 == 0 {
+        return None;
+    }
+    for (name, value) in inputs {
+        number = mix(number ^ name.len() as u64 ^ digest(value));
+    }
+    Some(if returns_list {
+        Value::from(
+            (0..number % 4)
+                .map(|item| mix(number ^ item) % 1000)
+                .collect::<Vec<_>>(),
+        )
+    } else {
+        Value::from(number % 1000)
+    })
+}
+
+fn digest(value: &Value) -> u64 {
+    value
+        .to_string()
+        .bytes()
+        .fold(7, |number, byte| mix(number ^ u64::from(byte)))
+}

@@ -1,0 +1,246 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reflow_core::id::JobId;
+use reflow_core::scheduler::{
+    Capabilities, DependencyKind, EndReason, ExitStatus, FailedParent, JobRequest, JobState,
+};
+use tokio::time::Instant;
+
+use super::random::Random;
+
+/// How often things go wrong, each out of a thousand.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Faults {
+    /// A submit arrives, but its answer does not.
+    pub(super) answer_lost: u64,
+    /// A submit does not arrive, and nobody knows.
+    pub(super) request_lost: u64,
+    /// A submit is refused for now.
+    pub(super) busy: u64,
+    /// A read-only question fails.
+    pub(super) no_answer: u64,
+    /// An element is not known at a look, although it is there.
+    pub(super) not_known: u64,
+    /// The end of an element is seen only later.
+    pub(super) late_end: u64,
+    /// A job of elements is cancelled while pending.
+    pub(super) lost_pending: u64,
+    /// A worker is killed in the middle of a body.
+    pub(super) killed: u64,
+    /// A dispatch is killed at a step of its I/O.
+    pub(super) dispatch_killed: u64,
+    /// A dispatch freezes at a step of its I/O.
+    pub(super) dispatch_frozen: u64,
+    /// A dispatch job is cancelled before it starts.
+    pub(super) dispatch_cancelled: u64,
+    /// A second dispatch is made at some moment.
+    pub(super) doubled: u64,
+    /// A look-up says `Absent` for a job that is still on its way.
+    pub(super) find_early: u64,
+}
+
+/// The model of a batch system.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) random: Random,
+    pub(super) capabilities: Capabilities,
+    pub(super) faults: Faults,
+    pub(super) jobs: Vec<Job>,
+    /// How often the body of an element was started.
+    pub(super) starts: BTreeMap<(String, u32), u32>,
+    /// Elements whose body was killed.
+    pub(super) killed: Vec<(String, u32)>,
+    /// Bodies running now, by task, and the most there ever were.
+    pub(super) most_running: BTreeMap<String, u32>,
+    pub(super) submits: u32,
+}
+
+/// One job of the model.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) id: JobId,
+    pub(super) request: JobRequest,
+    /// When it arrives: a request may be on its way for some time.
+    pub(super) arrives: Instant,
+    pub(super) indices: Vec<Index>,
+}
+
+/// One array index, or the job itself.
+#[derive(Debug, Clone)]
+pub(super) struct Index {
+    pub(super) state: IndexState,
+    /// When its end can be seen.
+    pub(super) visible: Instant,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum IndexState {
+    Pending,
+    Running {
+        ends: Instant,
+        exit: Option<ExitStatus>,
+        late: bool,
+    },
+    /// A dispatch, which ends when it ends.
+    Dispatching,
+    Ended {
+        exit: ExitStatus,
+        at: Instant,
+    },
+}
+
+/// How long the model remembers ended jobs.
+const HISTORY: Duration = Duration::from_secs(90);
+
+impl Job {
+    pub(super) fn is_over(&self) -> bool {
+        self.indices
+            .iter()
+            .all(|index| matches!(index.state, IndexState::Ended { .. }))
+    }
+
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.indices.iter().all(
+            |index| matches!(index.state, IndexState::Ended { at, .. } if at.elapsed() > HISTORY),
+        )
+    }
+
+    pub(super) fn is_driver(&self) -> bool {
+        self.request
+            .command
+            .argv
+            .iter()
+            .any(|word| word == "dispatch")
+    }
+
+    pub(super) fn task(&self) -> String {
+        self.request
+            .comment
+            .as_deref()
+            .and_then(|comment| comment.split(' ').next_back())
+            .unwrap_or_default()
+            .to_owned()
+    }
+}
+
+/// What a dependency says.
+enum Held {
+    Free,
+    Waits,
+    Never,
+}
+
+impl World {
+    pub(super) fn job(&self, id: &JobId) -> Option<&Job> {
+        self.jobs.iter().find(|job| job.id == *id)
+    }
+
+    pub(super) fn end(&mut self, job: usize, index: usize, exit: ExitStatus) {
+        let delay = if self.random.happens(self.faults.late_end) {
+            self.random.below(4000)
+        } else {
+            0
+        };
+        let now = Instant::now();
+        let entry = &mut self.jobs[job].indices[index];
+        entry.state = IndexState::Ended { exit, at: now };
+        entry.visible = now + Duration::from_millis(delay);
+    }
+
+    /// Cancels what must be cancelled and returns what starts now.
+    pub(super) fn advance(&mut self) -> Vec<(usize, usize)> {
+        let mut starting = Vec::new();
+        for job in 0..self.jobs.len() {
+            if self.jobs[job].arrives > Instant::now() || self.jobs[job].is_over() {
+                continue;
+            }
+            let most = self.jobs[job]
+                .request
+                .array
+                .and_then(|array| array.at_most)
+                .unwrap_or(u32::MAX);
+            let mut running = self.jobs[job]
+                .indices
+                .iter()
+                .filter(|index| {
+                    matches!(
+                        index.state,
+                        IndexState::Running { .. } | IndexState::Dispatching
+                    )
+                })
+                .count();
+            for index in 0..self.jobs[job].indices.len() {
+                if self.jobs[job].indices[index].state != IndexState::Pending {
+                    continue;
+                }
+                match self.held(job, index) {
+                    Held::Never if self.capabilities.failed_parent == FailedParent::PendForever => {
+                    }
+                    Held::Never => {
+                        let mut exit = ExitStatus::new(EndReason::DependencyFailed);
+                        exit.native = Some("CANCELLED".to_owned());
+                        self.end(job, index, exit);
+                    }
+                    Held::Free if running < most as usize && self.random.happens(600) => {
+                        running += 1;
+                        starting.push((job, index));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        starting
+    }
+
+    fn held(&self, job: usize, index: usize) -> Held {
+        let mut waits = false;
+        for dependency in &self.jobs[job].request.dependencies {
+            // What is not known, or no more, satisfies every dependency, as on Slurm.
+            let Some(parent) = self
+                .job(&dependency.job)
+                .filter(|parent| !parent.is_forgotten())
+            else {
+                continue;
+            };
+            let is_ok = |index: &Index| matches!(&index.state, IndexState::Ended { exit, .. } if exit.reason == EndReason::Completed);
+            let is_bad =
+                |index: &Index| matches!(index.state, IndexState::Ended { .. }) && !is_ok(index);
+            let ignores = self.capabilities.failed_parent == FailedParent::Runs;
+            match dependency.kind {
+                DependencyKind::Any => waits |= !parent.is_over(),
+                DependencyKind::Ok if ignores => waits |= !parent.is_over(),
+                DependencyKind::Ok if !parent.is_over() => waits = true,
+                DependencyKind::Ok if parent.indices.iter().any(is_bad) => return Held::Never,
+                DependencyKind::Ok => {}
+                DependencyKind::NotOk if !parent.is_over() => waits = true,
+                DependencyKind::NotOk if !parent.indices.iter().any(is_bad) => return Held::Never,
+                DependencyKind::NotOk => {}
+                DependencyKind::ElementWise => match parent.indices.get(index) {
+                    Some(theirs) if is_bad(theirs) && !ignores => return Held::Never,
+                    Some(theirs) => waits |= !matches!(theirs.state, IndexState::Ended { .. }),
+                    None => return Held::Never,
+                },
+            }
+        }
+        if waits { Held::Waits } else { Held::Free }
+    }
+
+    /// Returns the state of an index as the batch system tells it.
+    pub(super) fn told(&mut self, job: usize, index: usize) -> JobState {
+        if self.random.happens(self.faults.not_known) || self.jobs[job].is_forgotten() {
+            return JobState::Unknown;
+        }
+        let index = &self.jobs[job].indices[index];
+        match &index.state {
+            IndexState::Pending => JobState::Pending {
+                reason: None,
+                never: false,
+            },
+            IndexState::Ended { exit, .. } if index.visible <= Instant::now() => {
+                JobState::Ended(exit.clone())
+            }
+            _ => JobState::Running { since: None },
+        }
+    }
+}
