@@ -83,22 +83,20 @@ pub(super) fn judge(
     for (position, status) in watched {
         let record = &state.submission(*position).record;
         let mut ripe = |element: u32, is_known: bool, judged: &mut Judged| {
-            let since = suspects
+            // Never at the first look: what its worker wrote since the results were read is read before
+            // the second.
+            let before = suspects
                 .get(&(*position, element))
                 .filter(|(_, known)| *known == is_known);
-            let since = since.map_or_else(Instant::now, |(since, _)| *since);
+            let since = before.map_or_else(Instant::now, |(since, _)| *since);
             suspected.insert((*position, element), (since, is_known));
             let grace = if is_known { grace.ended } else { grace.unknown };
-            match grace
-                .checked_sub(since.elapsed())
-                .filter(|left| !left.is_zero())
-            {
-                None => true,
-                Some(left) => {
-                    judged.wait = Some(judged.wait.map_or(left, |wait| wait.min(left)));
-                    false
-                }
+            let left = grace.saturating_sub(since.elapsed());
+            if before.is_some() && left.is_zero() {
+                return true;
             }
+            judged.wait = Some(judged.wait.map_or(left, |wait| wait.min(left)));
+            false
         };
         let SubmissionKind::Elements {
             task,

@@ -83,6 +83,7 @@ impl<'a> Pass<'a> {
         let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
+                biased;
                 output = &mut work => return Ok(output),
                 () = tokio::time::sleep(HEARTBEAT) => self.lease.beat()?,
             }

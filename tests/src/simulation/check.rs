@@ -64,11 +64,15 @@ impl Oracle<'_> {
                     .copied()
                     .unwrap_or(0);
                 let was_killed = self.world.killed.contains(&(name.clone(), element));
+                let said = state
+                    .verdicts
+                    .get(&(*task, element))
+                    .map(|verdict| verdict.message.clone());
                 let mut wrong = |what: &str| {
+                    let state = entry.state;
                     faults.push(format!(
-                        "{name}[{element}] is {:?} after {starts} starts: {what}",
-                        entry.state
-                    ))
+                        "{name}[{element}] is {state:?} ({said:?}) after {starts} starts: {what}"
+                    ));
                 };
                 match (entry.state, &inputs) {
                     (ElementState::Succeeded, None) => wrong("its inputs were not there"),
