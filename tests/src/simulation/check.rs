@@ -112,15 +112,27 @@ impl Oracle<'_> {
                         ElementState::Lost | ElementState::Failed | ElementState::Cancelled,
                         Some(_),
                     ) if was_killed => {}
-                    (
-                        ElementState::Cancelled | ElementState::Failed | ElementState::Lost,
-                        Some(_),
-                    ) if starts == 0 && self.world.faults.lost_pending > 0 => {}
+                    (ElementState::Cancelled | ElementState::Failed | ElementState::Lost, _)
+                        if starts == 0 && self.has_died(entry.submission, element) => {}
                     _ => wrong("nothing made it so"),
                 }
             }
         }
         Ok(faults)
+    }
+
+    /// Returns whether the array index that carried an element was cancelled or killed.
+    fn has_died(&self, submission: u32, element: u32) -> bool {
+        let record = &self.state.submission(submission).record;
+        let SubmissionKind::Elements {
+            elements, batch, ..
+        } = &record.kind
+        else {
+            return false;
+        };
+        self.world
+            .died
+            .contains(&(record.tag.clone(), elements.rank(element) / batch))
     }
 
     fn items(

@@ -259,6 +259,7 @@ impl Simulation {
             jobs: Vec::new(),
             starts: BTreeMap::new(),
             killed: Vec::new(),
+            died: BTreeSet::new(),
             most_running: BTreeMap::new(),
             submits: 0,
         }));

@@ -1,7 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use reflow_core::id::JobId;
+use reflow_core::id::{JobId, Tag};
 use reflow_core::scheduler::{
     Capabilities, DependencyKind, EndReason, ExitStatus, FailedParent, JobRequest, JobState,
 };
@@ -51,6 +51,8 @@ pub(super) struct World {
     pub(super) starts: BTreeMap<(String, u32), u32>,
     /// Elements whose body was killed.
     pub(super) killed: Vec<(String, u32)>,
+    /// Array indices that were cancelled or whose worker was killed.
+    pub(super) died: BTreeSet<(Tag, u32)>,
     /// Bodies running now, by task, and the most there ever were.
     pub(super) most_running: BTreeMap<String, u32>,
     pub(super) submits: u32,
@@ -143,6 +145,14 @@ impl World {
             0
         };
         let now = Instant::now();
+        if !matches!(
+            exit.reason,
+            EndReason::Completed | EndReason::DependencyFailed
+        ) && exit.code.is_none()
+        {
+            self.died
+                .insert((self.jobs[job].request.tag.clone(), index as u32));
+        }
         let entry = &mut self.jobs[job].indices[index];
         entry.state = IndexState::Ended { exit, at: now };
         entry.visible = now + Duration::from_millis(delay);
