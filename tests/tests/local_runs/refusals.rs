@@ -155,7 +155,7 @@ fn wrong_workflows() {
         [tasks.a]
         shell = \"echo {missing}\"
         ",
-        &["`a`", "missing"],
+        &["tasks.a", "missing"],
     );
     refused(
         "
@@ -163,7 +163,7 @@ fn wrong_workflows() {
         shell = \"echo '{text}'\"
         params.text = { type = \"str\" }
         ",
-        &["`a`", "text", "values are quoted for you"],
+        &["tasks.a", "text", "values are quoted for you"],
     );
     refused(
         "
@@ -171,7 +171,7 @@ fn wrong_workflows() {
         shell = \"echo $(( {text} ))\"
         params.text = { type = \"str\" }
         ",
-        &["`a`", "text", "int"],
+        &["tasks.a", "text", "int"],
     );
     refused(
         "
@@ -179,7 +179,7 @@ fn wrong_workflows() {
         shell = \"echo\"
         returns = \"lst[int]\"
         ",
-        &["`a`", "lst[int]"],
+        &["tasks.a", "lst[int]"],
     );
     refused(
         "
@@ -187,7 +187,7 @@ fn wrong_workflows() {
         shell = \"echo {n}\"
         params.n = { type = \"int\", default = \"many\" }
         ",
-        &["`a`", "`n`", "int", "many"],
+        &["a", "n", "int", "many"],
     );
     refused(
         "
@@ -195,7 +195,7 @@ fn wrong_workflows() {
         shell = \"echo\"
         time = \"soon\"
         ",
-        &["`a`", "soon"],
+        &["tasks.a", "soon"],
     );
 }
 
@@ -257,7 +257,7 @@ fn wrong_flags() {
     program
         .run(&with(&["--n", "many"]))
         .expect(2)
-        .says(&["--n", "many", "int"]);
+        .says(&["`n`", "many", "int"]);
     program
         .run(&with(&["--n", "1", "--m", "2"]))
         .expect(2)
