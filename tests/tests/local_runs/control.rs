@@ -107,8 +107,8 @@ fn interrupt() {
         .spawn()
         .expect("it starts");
     wait_for("the run to be submitted", || {
-        program.home().join("run/.reflow/journal").exists()
-            && program.run(&["status", "run"]).code == Some(0)
+        let status = program.run(&["--json", "status", "run"]);
+        status.code == Some(0) && status.json()["tasks"][0]["elements"]["running"] == 1
     });
     let pid = i32::try_from(process.id()).expect("a pid");
     rustix::process::kill_process(

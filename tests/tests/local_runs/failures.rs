@@ -79,7 +79,10 @@ fn skips_what_needs_it() {
         json!(40)
     );
     program.run(&["wait", "run"]).expect(1);
-    program.run(&["result", "run", "total"]).expect(1);
+    program
+        .run(&["result", "run", "total"])
+        .expect(2)
+        .says(&["total", "skipped"]);
 }
 
 fn is_shown() {

@@ -1,5 +1,6 @@
 //! Whole runs on this machine, through the program, as a user makes them.
 
+mod bodies;
 mod control;
 mod failures;
 mod refusals;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let cases: Vec<Case> = [
         wordcount::CASES,
         values::CASES,
+        bodies::CASES,
         failures::CASES,
         control::CASES,
         refusals::CASES,

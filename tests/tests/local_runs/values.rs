@@ -77,7 +77,7 @@ fn every_wiring_mode() {
 
         [tasks.broadcast]
         array = true
-        shell = "echo {n}:{all}:{one} | tr ' ' ,"
+        shell = "echo {n}:{one}: {all}"
         params.n = { type = "int", result = "list" }
         params.all = { type = "list[int]", result = "fan_out", broadcast = true }
         params.one = { type = "int", result = "base", broadcast = true }
@@ -120,7 +120,7 @@ fn every_wiring_mode() {
         ("fan_out[2]", json!(6)),
         ("chain[0]", json!(102)),
         ("again[3]", json!(2)),
-        ("broadcast[1]", json!("2:2,4,6:10")),
+        ("broadcast[1]", json!("2:10: 2 4 6")),
         ("zipped[2]", json!(3 * 106)),
         ("gather", json!([102, 104, 106])),
         ("flattened", json!([1, 1, 2, 2, 3, 3])),
@@ -292,7 +292,7 @@ fn parameters() {
         params.device = { type = 'literal["cpu", "gpu"]', default = "cpu", short = "d" }
         returns = "str"
         "#,
-        &["--two-chunk", "7", "-d", "gpu", "--note", "-x"],
+        &["--two-chunk", "7", "-d", "gpu", "--note=-x"],
     );
     let one = value(&program, "one");
     assert!(
