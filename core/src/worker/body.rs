@@ -16,6 +16,8 @@ use super::logs::{Logs, Which};
 const MOST_OUTPUT: usize = 256 << 20;
 /// How often a child is looked at on kernels before 5.3, which have no process descriptors.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long the signals that end a job may lie apart.
+const SIGNALS_APART: Duration = Duration::from_millis(200);
 
 /// How a body ended.
 #[derive(Debug)]
@@ -76,8 +78,14 @@ pub(super) fn run(
         stdout: Vec::new(),
         is_cut: false,
     };
-    let interrupted = body.wait(logs, stop)?;
+    let mut interrupted = body.wait(logs, stop)?;
     let usage = body.child.wait4()?;
+    let by_signal =
+        usage.status.signal().is_some() || usage.status.code().is_some_and(|code| code > 128);
+    if by_signal && !interrupted {
+        // Batch systems signal all processes of a job, one after the other: the body may have been first.
+        interrupted = is_stopped_soon(stop)?;
+    }
     Ok(Ended {
         code: usage.status.code(),
         signal: usage.status.signal(),
@@ -180,6 +188,21 @@ impl Body {
             }
         }
         Ok(())
+    }
+}
+
+/// Returns whether a termination signal has come to this worker, or comes within [`SIGNALS_APART`].
+fn is_stopped_soon(stop: Option<&OwnedFd>) -> io::Result<bool> {
+    let Some(stop) = stop else { return Ok(false) };
+    let deadline = Instant::now() + SIGNALS_APART;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut polled = [PollFd::from_borrowed_fd(stop.as_fd(), PollFlags::IN)];
+        match poll(&mut polled, Timespec::try_from(left).ok().as_ref()) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
