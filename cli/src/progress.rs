@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 
+use anstream::adapter::strip_str;
+use anstream::{AutoStream, ColorChoice};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reflow_core::engine::{ElementState, RunStatus, TaskStatus};
 use reflow_core::id::TaskName;
@@ -25,6 +27,8 @@ enum Kind {
     Bars {
         all: MultiProgress,
         bars: BTreeMap<TaskName, ProgressBar>,
+        /// Whether colours are wanted.
+        coloured: bool,
     },
 }
 
@@ -38,6 +42,7 @@ impl Progress {
             return Self(Kind::Bars {
                 all: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)),
                 bars: BTreeMap::new(),
+                coloured: AutoStream::choice(&std::io::stderr()) != ColorChoice::Never,
             });
         }
         Self(Kind::Lines {
@@ -50,7 +55,11 @@ impl Progress {
         match &mut self.0 {
             Kind::Silent => {}
             Kind::Lines { shown, state } => show_lines(status, shown, state),
-            Kind::Bars { all, bars } => show_bars(status, all, bars),
+            Kind::Bars {
+                all,
+                bars,
+                coloured,
+            } => show_bars(status, all, bars, *coloured),
         }
     }
 
@@ -101,7 +110,12 @@ fn ended(task: &TaskStatus) -> u32 {
         .sum()
 }
 
-fn show_bars(status: &RunStatus, all: &MultiProgress, bars: &mut BTreeMap<TaskName, ProgressBar>) {
+fn show_bars(
+    status: &RunStatus,
+    all: &MultiProgress,
+    bars: &mut BTreeMap<TaskName, ProgressBar>,
+    coloured: bool,
+) {
     let longest = status
         .tasks
         .iter()
@@ -125,7 +139,12 @@ fn show_bars(status: &RunStatus, all: &MultiProgress, bars: &mut BTreeMap<TaskNa
         bar.set_prefix(format!("{:longest$}", task_name(task)));
         bar.set_length(u64::from(task.width.unwrap_or(0).max(1)));
         bar.set_position(u64::from(ended(task)));
-        bar.set_message(task_words(task));
+        let words = task_words(task);
+        bar.set_message(if coloured {
+            words
+        } else {
+            strip_str(&words).to_string()
+        });
     }
 }
 
