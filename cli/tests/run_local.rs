@@ -222,7 +222,7 @@ fn a_run_that_fails_says_what_why_and_where() {
 #[test]
 fn a_run_directory_is_used_once() {
     let sandbox = Sandbox::with_workflow(MIXED);
-    sandbox.run(&["submit", "-w", "wordcount", "--run-dir", "run"]);
+    sandbox.run(&["run", "-q", "-w", "wordcount", "--run-dir", "run"]);
     let again = sandbox.run(&["submit", "-w", "wordcount", "--run-dir", "run"]);
     filtered(|| {
         assert_snapshot!(again.squeezed(), @r"
