@@ -332,6 +332,11 @@ returns = "str"
         let shown = sandbox.run(&["result", &path, "show"]);
         assert_eq!(shown.stdout, expected, "{policy}");
     }
+    // Inside a batch job, the supervisor is one of that job's own.
+    let mut stop = sandbox.reflow();
+    stop.env("SLURM_JOB_ID", "7")
+        .args(["backend", "stop", "local", "--force"]);
+    assert_eq!(sandbox.outcome(&mut stop).code, Some(0));
 }
 
 #[test]
