@@ -23,7 +23,7 @@ mod tree;
 mod warnings;
 
 pub use client::{LocalScheduler, Stopped, connect, stop};
-pub use location::{DIRECTORY_VARIABLE, JOB_VARIABLE};
+pub use location::DIRECTORY_VARIABLE;
 pub use settings::Settings;
 pub use supervisor::supervise;
 pub use warnings::warnings;

@@ -16,9 +16,6 @@ use crate::settings::Settings;
 /// enclosing batch job are not passed on.
 pub const DIRECTORY_VARIABLE: &str = "REFLOW_LOCAL_DIR";
 
-/// Set for each job: its id.
-pub const JOB_VARIABLE: &str = "REFLOW_LOCAL_JOB_ID";
-
 /// What batch systems call the job that a process runs in.
 const ENCLOSING: [&str; 5] = [
     "SLURM_JOB_ID",

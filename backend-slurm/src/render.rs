@@ -3,8 +3,8 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use reflow_core::scheduler::{
-    Dependency, DependencyKind, Exclusive, JobRequest, MailEvent, Rendered, Resources,
-    SchedulerError, SchedulerErrorKind, check, script,
+    Dependency, DependencyKind, Exclusive, JOB_ID_VARIABLE, JobRequest, MailEvent, Rendered,
+    Resources, SchedulerError, SchedulerErrorKind, check, script,
 };
 
 use crate::connect::Slurm;
@@ -47,7 +47,7 @@ pub(crate) fn render(slurm: &Slurm, request: &JobRequest) -> Result<Rendered, Sc
     flags.0.extend(request.extra.iter().cloned());
 
     let mut environment = BTreeMap::new();
-    let mut prologue = vec![restore("LC_ALL", slurm.locale.as_deref())];
+    let mut prologue = vec![job_id(slurm), restore("LC_ALL", slurm.locale.as_deref())];
     if request.not_before.is_some() {
         // `--begin` is read in the client's time zone.
         environment.insert("TZ".to_owned(), "UTC".to_owned());
@@ -59,6 +59,15 @@ pub(crate) fn render(slurm: &Slurm, request: &JobRequest) -> Result<Rendered, Sc
         stdin: script::body(&request.command, index, &prologue)?,
         environment,
     })
+}
+
+/// Tells the job the id that `sbatch` printed: with the cluster where it was told one.
+fn job_id(slurm: &Slurm) -> String {
+    let cluster = match slurm.cluster {
+        Some(_) => "${SLURM_CLUSTER_NAME:+;$SLURM_CLUSTER_NAME}",
+        None => "",
+    };
+    format!("export {JOB_ID_VARIABLE}=\"${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}{cluster}\"")
 }
 
 /// Gives the job back what the client had to have another value of.

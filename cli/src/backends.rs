@@ -48,7 +48,7 @@ pub(crate) fn options(
     };
     if backend.name != "local" {
         // A job elsewhere does not belong to the supervisor that this process may belong to.
-        environment.retain(|name, _| !is_of_supervisor(name));
+        environment.remove(reflow_backend_local::DIRECTORY_VARIABLE);
     }
     ConnectOptions {
         settings: backend.settings.clone(),
@@ -59,13 +59,4 @@ pub(crate) fn options(
         runtime_dir: surroundings.runtime_directory(),
         launcher: launcher.to_vec(),
     }
-}
-
-/// Returns whether a variable tells of the local supervisor that a process belongs to.
-pub(crate) fn is_of_supervisor(name: &str) -> bool {
-    [
-        reflow_backend_local::DIRECTORY_VARIABLE,
-        reflow_backend_local::JOB_VARIABLE,
-    ]
-    .contains(&name)
 }

@@ -62,7 +62,7 @@ impl Context {
     /// Returns what of the user's variables jobs get, and the umask.
     pub(crate) fn job_environment(&self) -> JobEnvironment {
         let mut variables = scrub(&self.surroundings.environment());
-        variables.retain(|name, _| !backends::is_of_supervisor(name));
+        variables.remove(reflow_backend_local::DIRECTORY_VARIABLE);
         let variables = match self.configuration.resolved.environment() {
             EnvironmentPolicy::Submit => variables,
             EnvironmentPolicy::Clean => BTreeMap::new(),

@@ -5,9 +5,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use reflow_core::scheduler::{JobRequest, script};
+use reflow_core::scheduler::{JOB_ID_VARIABLE, JobRequest, script};
 
-use crate::location::{DIRECTORY_VARIABLE, JOB_VARIABLE};
+use crate::location::DIRECTORY_VARIABLE;
 use crate::tree::MARK_VARIABLE;
 
 /// Which part of a job a process is for.
@@ -45,7 +45,7 @@ pub(super) fn spawn(request: &JobRequest, part: Part, marks: &Marks<'_>) -> Resu
     };
     command
         .env(DIRECTORY_VARIABLE, marks.directory)
-        .env(JOB_VARIABLE, marks.job)
+        .env(JOB_ID_VARIABLE, marks.job)
         .env(MARK_VARIABLE, marks.mark)
         .process_group(0);
     let stdio = streams(request, part)?;

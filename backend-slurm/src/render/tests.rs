@@ -154,6 +154,7 @@ fn every_field_is_rendered() {
     --nice=10
     --- TZ=UTC
     #!/bin/bash
+    export REFLOW_JOB_ID="${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}"
     export LC_ALL=de_DE.UTF-8
     unset TZ
     cd -- /scratch/run || { echo 'reflow: could not enter the working directory' >&2; exit 1; }
@@ -163,7 +164,7 @@ fn every_field_is_rendered() {
 
 #[test]
 fn what_is_not_set_is_left_to_slurm() {
-    insta::assert_snapshot!(show(&render(&slurm(), &request()).expect("is valid")), @"
+    insta::assert_snapshot!(show(&render(&slurm(), &request()).expect("is valid")), @r#"
     sbatch
     --parsable
     --job-name=rabcdefghijklmn
@@ -175,10 +176,11 @@ fn what_is_not_set_is_left_to_slurm() {
     --wckey=site
     --- 
     #!/bin/bash
+    export REFLOW_JOB_ID="${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}"
     export LC_ALL=de_DE.UTF-8
     cd -- /scratch/run || { echo 'reflow: could not enter the working directory' >&2; exit 1; }
     exec -- /opt/reflow worker S1
-    ");
+    "#);
 }
 
 #[test]

@@ -44,6 +44,13 @@ pub(super) const CASES: &[Case] = &[
         a_failing_setup_line_fails_the_job
     ),
     case!(Site, "S7", Need::NOTHING, an_unknown_partition_is_refused),
+    case!(Site, "S8", Need::NOTHING, a_job_knows_its_id),
+    case!(
+        Site,
+        "S8",
+        Need::NOTHING,
+        an_element_knows_the_id_of_its_array
+    ),
     case!(Site, "S3", NOT_BEFORE, a_job_does_not_start_before_its_time),
 ];
 
@@ -184,6 +191,24 @@ async fn an_unknown_partition_is_refused(site: &Site) -> Outcome {
     ensure!(!error.may_exist, "a job may exist: {error}");
     let found = site.scheduler.find(&[job.tag]).await?;
     ensure!(!matches!(found[..], [Found::Present(_)]), "{found:?}");
+    Ok(())
+}
+
+async fn a_job_knows_its_id(site: &Site) -> Outcome {
+    let mut job = site.shell("a", "printf %s \"$REFLOW_JOB_ID\" > seen");
+    job.command.setup = vec!["printf %s \"$REFLOW_JOB_ID\" > before".into()];
+    let id = site.succeed(&job).await?;
+    ensure_eq!(site.file("before").await?, id.as_str());
+    ensure_eq!(site.file("seen").await?, id.as_str());
+    Ok(())
+}
+
+async fn an_element_knows_the_id_of_its_array(site: &Site) -> Outcome {
+    let job = site.array("a", 2, "printf %s \"$REFLOW_JOB_ID\" > seen.$2");
+    let id = site.succeed(&job).await?;
+    for index in 0..2 {
+        ensure_eq!(site.file(&format!("seen.{index}")).await?, id.as_str());
+    }
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use crate::scheduler::JOB_ID_VARIABLE;
+
 /// Environment variables by name.
 pub type Environment = BTreeMap<String, String>;
 
@@ -8,8 +10,18 @@ pub type Environment = BTreeMap<String, String>;
 /// A name that ends with `_` stands for every variable that starts with it. These describe the
 /// session or the job that `submit` was called from; in another job they are wrong.
 pub const SCRUBBED: &[&str] = &[
-    "SLURM_", "SBATCH_", "PBS_", "LSB_", "SGE_", "XDG_", "DBUS_", "SSH_", "DISPLAY", "TMPDIR",
+    "SLURM_",
+    "SBATCH_",
+    "PBS_",
+    "LSB_",
+    "SGE_",
+    "XDG_",
+    "DBUS_",
+    "SSH_",
+    "DISPLAY",
+    "TMPDIR",
     "HOSTNAME",
+    JOB_ID_VARIABLE,
 ];
 
 /// Returns whether `name` is in `list`, where an entry that ends with `_` is a prefix.
@@ -58,6 +70,7 @@ mod tests {
             "XDG_RUNTIME_DIR",
             "TMPDIR",
             "HOSTNAME",
+            "REFLOW_JOB_ID",
             "PATH",
             "HOSTNAME_OF_MINE",
             "MY_SLURM_NOTE",

@@ -23,7 +23,8 @@ pub use capabilities::{Capabilities, FailedParent};
 pub use error::{SchedulerError, SchedulerErrorKind, SubmitError};
 pub use registry::{ConnectOptions, Registry};
 pub use request::{
-    ArrayRequest, Command, Dependency, DependencyKind, JobRequest, OutputPaths, Rendered,
+    ArrayRequest, Command, Dependency, DependencyKind, JOB_ID_VARIABLE, JobRequest, OutputPaths,
+    Rendered,
 };
 pub use resources::{
     Exclusive, Mail, MailEvent, Memory, ParseMemoryError, ParseWalltimeError, Resources, Signal,
@@ -76,6 +77,8 @@ pub trait Scheduler: fmt::Debug + Send + Sync {
     /// - **S6** The job can be found by its tag as soon as this returns.
     /// - **S7** A request that the batch system refuses is [`SchedulerErrorKind::Rejected`], with the
     ///   batch system's own words, and nothing is queued.
+    /// - **S8** The command finds the id that this returns in [`JOB_ID_VARIABLE`], an element that of
+    ///   the whole array.
     async fn submit(&self, request: &JobRequest) -> Result<JobId, SubmitError>;
 
     /// Returns what the batch system knows about `jobs`, one entry for each, in the same order.

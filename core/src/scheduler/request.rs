@@ -40,6 +40,13 @@ pub struct JobRequest {
     pub extra: Vec<String>,
 }
 
+/// Set by every backend for the command of a job, its setup lines included: the id that
+/// [`submit`](super::Scheduler::submit) returned, for an element that of the whole array.
+///
+/// So a worker need not guess from the batch system's own variables, of which a job inside another
+/// sees those of both.
+pub const JOB_ID_VARIABLE: &str = "REFLOW_JOB_ID";
+
 /// The command of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,7 +55,8 @@ pub struct Command {
     pub argv: Vec<String>,
     /// Working directory.
     pub directory: PathBuf,
-    /// Variables set for the command, on top of what the batch system gives.
+    /// Variables set for the command, on top of what the batch system gives. Without
+    /// [`JOB_ID_VARIABLE`], which the backend sets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
     /// Shell lines run before the command (`module load ...`); the failure of one is the job's failure.

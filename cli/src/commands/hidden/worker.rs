@@ -4,20 +4,12 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 use reflow_core::id::JobId;
+use reflow_core::scheduler::JOB_ID_VARIABLE;
 use reflow_core::worker::{WorkerMode, WorkerOptions, run};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU};
 
 use super::Options;
 use crate::error::{CliError, Kind};
-
-/// What batch systems call the job that a process runs in, the innermost first: a local supervisor may
-/// run inside a batch job, whose variables it hands on. The id of an array is the one that its
-/// submission was given, not the one of the element.
-const JOB_VARIABLES: [&str; 3] = [
-    reflow_backend_local::JOB_VARIABLE,
-    "SLURM_ARRAY_JOB_ID",
-    "SLURM_JOB_ID",
-];
 
 /// Runs elements of a submission.
 pub(super) fn execute(options: &Options) -> Result<ExitCode, CliError> {
@@ -54,10 +46,10 @@ fn environment() -> Vec<(OsString, OsString)> {
 }
 
 fn job(environment: &[(OsString, OsString)]) -> Option<JobId> {
-    JOB_VARIABLES.iter().find_map(|name| {
-        let (_, value) = environment.iter().find(|(known, _)| known == name)?;
-        JobId::new(value.to_str()?).ok()
-    })
+    let (_, value) = environment
+        .iter()
+        .find(|(name, _)| name == JOB_ID_VARIABLE)?;
+    JobId::new(value.to_str()?).ok()
 }
 
 /// Returns what becomes readable when a termination signal has come.
