@@ -9,6 +9,7 @@ use reflow_core::scheduler::{
     Capabilities, ConnectOptions, FailedParent, Found, JobRequest, JobStatus, Rendered, Scheduler,
     SchedulerError, SchedulerErrorKind, SubmitError, Target,
 };
+use rustix::fs::{FlockOperation, flock};
 
 use super::ask::{ANSWERING, ask_running, open, open_or_start, unexpected};
 use super::start::Starter;
@@ -37,6 +38,9 @@ pub async fn connect(options: ConnectOptions) -> Result<Arc<dyn Scheduler>, Sche
     Ok(Arc::new(LocalScheduler::new(options)?))
 }
 
+/// How long a supervisor that said goodbye may take to be gone.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// What became of a [`stop`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
@@ -63,10 +67,34 @@ pub async fn stop(options: ConnectOptions, force: bool) -> Result<Stopped, Sched
     let wait = Duration::from_secs(scheduler.starter.settings.kill_wait) + ANSWERING;
     let answer = connection.ask(&Question::Stop { force }, wait).await;
     match answer.map_err(|error| error.error)?.0 {
-        Answer::Done => Ok(Stopped::Stopped),
+        Answer::Done => {
+            gone(&scheduler.location).await?;
+            Ok(Stopped::Stopped)
+        }
         Answer::Open { running, pending } => Ok(Stopped::Busy { running, pending }),
         other => Err(unexpected(&other)),
     }
+}
+
+/// Waits until the supervisor that said goodbye is gone: it holds its lock to the end of its process.
+async fn gone(location: &Location) -> Result<(), SchedulerError> {
+    let file = match fs_err::File::open(location.lock()) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io_error(&error)),
+    };
+    let begin = tokio::time::Instant::now();
+    while let Err(error) = flock(file.file(), FlockOperation::NonBlockingLockShared) {
+        if error != rustix::io::Errno::WOULDBLOCK {
+            return Err(io_error(&error.into()));
+        }
+        // A supervisor that somebody has started since holds it too.
+        if begin.elapsed() > FAREWELL {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
 }
 
 /// What a supervisor, or what it wrote down, says of jobs.

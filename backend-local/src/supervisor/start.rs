@@ -1,4 +1,5 @@
 use std::fs::File;
+use std::os::fd::IntoRawFd;
 use std::path::Path;
 
 use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind};
@@ -47,8 +48,7 @@ pub fn supervise(directory: &Path) -> Result<(), SchedulerError> {
     })
 }
 
-/// Takes the lock of a directory, or returns none where a supervisor holds it. It holds until the file
-/// is closed.
+/// Takes the lock of a directory, or returns none where a supervisor holds it.
 fn lock(location: &Location) -> Result<Option<File>, SchedulerError> {
     let file = std::fs::OpenOptions::new()
         .create(true)
@@ -73,9 +73,11 @@ async fn serve(location: Location) -> Result<(), SchedulerError> {
             ),
         ));
     }
-    let Some(_lock) = lock(&location)? else {
+    let Some(lock) = lock(&location)? else {
         return Ok(());
     };
+    // Never closed: whoever waits for the lock waits for the end of the process.
+    let _ = lock.into_raw_fd();
     // Fails where the process leads a group already: then it was detached by whoever started it.
     let _ = setsid();
     set_child_subreaper(Some(getpid())).map_err(|error| io_error(&error.into()))?;
