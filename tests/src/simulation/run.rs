@@ -498,6 +498,8 @@ impl Simulation {
         })
     }
 
+    /// Counts the elements of a task whose body has not ended: a job may go on for a while after its
+    /// worker has written the result.
     fn count_running(&self, job: usize) {
         let mut world = lock(&self.world);
         let task = world.jobs[job].task();
@@ -509,7 +511,7 @@ impl Simulation {
                 other
                     .indices
                     .iter()
-                    .filter(|index| matches!(index.state, IndexState::Running { .. }))
+                    .filter(|index| matches!(index.state, IndexState::Running { exit: None, .. }))
                     .count()
             })
             .sum();
@@ -603,6 +605,11 @@ impl Simulation {
         });
         {
             let mut world = lock(&self.world);
+            if self.summary.rescues > 0 && world.faults.spares_dispatch() {
+                return Err(fail(
+                    "nothing failed that plans, and yet nothing planned again".to_owned(),
+                ));
+            }
             // Cancelled jobs stay cancelled; nothing else goes wrong from here on.
             world.faults = Faults {
                 lost_pending: world.faults.lost_pending,

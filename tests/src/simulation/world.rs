@@ -40,6 +40,14 @@ pub(super) struct Faults {
     pub(super) find_early: u64,
 }
 
+impl Faults {
+    /// Returns whether nothing happens to dispatches and to what they ask of the batch system.
+    pub(super) fn spares_dispatch(&self) -> bool {
+        self.answer_lost + self.request_lost + self.busy + self.no_answer == 0
+            && self.dispatch_killed + self.dispatch_frozen + self.dispatch_cancelled == 0
+    }
+}
+
 /// The model of a batch system.
 #[derive(Debug)]
 pub(super) struct World {
