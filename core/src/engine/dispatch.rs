@@ -1,4 +1,6 @@
 use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fs_err as fs;
 
@@ -9,6 +11,9 @@ use crate::journal::{Taken, take};
 use crate::rundir::{RunDir, create_exclusive};
 use crate::scheduler::Scheduler;
 use crate::workflow::Graph;
+
+/// How often it is looked whether the holder of the lease has taken a request.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How a dispatch is made.
 #[derive(Debug, Clone, Default)]
@@ -52,8 +57,11 @@ pub async fn dispatch(
     options: &DispatchOptions,
 ) -> Result<Dispatched, EngineError> {
     let graph = Graph::check(dir.record().description.clone())?;
-    let mut has_asked = false;
+    let mut request: Option<PathBuf> = None;
     loop {
+        if request.as_ref().is_some_and(|request| !request.exists()) {
+            return Ok(Dispatched::Elsewhere);
+        }
         services.probe.reach("take-lease").await;
         match take(
             &dir.inside("journal"),
@@ -65,13 +73,12 @@ pub async fn dispatch(
         {
             Taken::Held(holder) => {
                 tracing::debug!(?holder, "the lease is held");
-                if has_asked {
-                    return Ok(Dispatched::Elsewhere);
+                // We stay until the holder has taken the request, or the lease is free: if the holder
+                // died now, nobody else would know that we were here.
+                match request {
+                    Some(_) => tokio::time::sleep(LOOK).await,
+                    None => request = Some(ask(dir, options.own.as_ref())?),
                 }
-                // Once the request is there, a holder that is just ending sees it; if it has ended
-                // between our two looks, the second finds the lease free.
-                ask(dir)?;
-                has_asked = true;
             }
             Taken::Mine(lease, journal) => {
                 let mut pass = Pass::new(
@@ -101,20 +108,28 @@ pub async fn dispatch(
     }
 }
 
-/// Asks whoever holds the lease to plan again.
-fn ask(dir: &RunDir) -> io::Result<()> {
+/// Asks whoever holds the lease to plan again, in the name of the job `own`.
+fn ask(dir: &RunDir, own: Option<&Tag>) -> io::Result<PathBuf> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
-    create_exclusive(
-        &dir.inside("wake")
-            .join(data_encoding::HEXLOWER.encode(&random)),
-        b"",
-    )
-    .map(|_| ())
+    let path = dir
+        .inside("wake")
+        .join(data_encoding::HEXLOWER.encode(&random));
+    create_exclusive(&path, own.map_or("", Tag::as_str).as_bytes())?;
+    Ok(path)
+}
+
+/// Returns the job that made a request, if one did.
+pub(super) fn asker(request: &Path) -> io::Result<Option<Tag>> {
+    match fs::read_to_string(request) {
+        Ok(text) => Ok(Tag::new(text).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns the requests to plan again.
-pub(super) fn wakes(dir: &RunDir) -> io::Result<Vec<std::path::PathBuf>> {
+pub(super) fn wakes(dir: &RunDir) -> io::Result<Vec<PathBuf>> {
     let mut wakes = Vec::new();
     for entry in fs::read_dir(dir.inside("wake"))? {
         let path = entry?.path();

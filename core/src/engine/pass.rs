@@ -7,7 +7,7 @@ use std::time::Duration;
 use fs_err as fs;
 use tokio::time::Instant;
 
-use super::dispatch::wakes;
+use super::dispatch::{asker, wakes};
 use super::ingest::{self, Spooled};
 use super::observe::{self, Suspects};
 use super::plan::{Action, NothingRemembered, Snapshot, plan};
@@ -19,7 +19,7 @@ use crate::journal::{
 };
 use crate::results::ResultFinder;
 use crate::rundir::{Owner, RunDir};
-use crate::scheduler::{Found, JobRequest, Scheduler, SchedulerErrorKind, Target};
+use crate::scheduler::{FailedParent, Found, JobRequest, Scheduler, SchedulerErrorKind, Target};
 use crate::workflow::Graph;
 
 /// Refusals for now, in a row, after which a pass gives up.
@@ -98,8 +98,8 @@ impl<'a> Pass<'a> {
             }
             self.work().await?;
         }
-        for wake in wakes(self.dir)? {
-            remove(&wake)?;
+        if self.state.finished.is_some() {
+            self.answer_wakes()?;
         }
         self.services.probe.reach("release").await;
         // What was written after somebody took over does not count; it must not look like a result.
@@ -134,12 +134,29 @@ impl<'a> Pass<'a> {
             .try_for_each(|tag| self.record(Record::Closed { tag }))
     }
 
+    /// Takes the requests to plan again. A dispatch job that asked is told by the removal of its request
+    /// that it may end: it is recorded first that it will not plan.
+    fn answer_wakes(&mut self) -> Result<(), EngineError> {
+        for wake in wakes(self.dir)? {
+            if self.state.finished.is_none()
+                && let Some(tag) = asker(&wake)?
+                && self
+                    .state
+                    .position(&tag)
+                    .is_some_and(|position| self.state.submission(position).phase != Phase::Over)
+            {
+                self.lease.check()?;
+                self.record(Record::Closed { tag })?;
+            }
+            remove(&wake)?;
+        }
+        Ok(())
+    }
+
     async fn work(&mut self) -> Result<(), EngineError> {
         loop {
-            // Taken as done by what follows: the results that the requests were about are there already.
-            for wake in wakes(self.dir)? {
-                remove(&wake)?;
-            }
+            // Done by what follows: the results that the requests are about are there already.
+            self.answer_wakes()?;
             if !self.state.is_cancelled && self.dir.is_cancelled()? {
                 self.record(Record::CancelRequested)?;
             }
@@ -147,6 +164,7 @@ impl<'a> Pass<'a> {
             let spooled = self.ingest()?;
             let intents_wait = self.resolve_intents().await?;
             let is_changed = self.plan_and_act().await?;
+            self.cancel_abandoned().await?;
             if self.state.finished.is_some() {
                 return Ok(());
             }
@@ -375,6 +393,24 @@ impl<'a> Pass<'a> {
             }
         }
         Ok(true)
+    }
+
+    /// Cancels jobs whose elements have ended without them: they would pend for ever, and whatever
+    /// waits for them with them.
+    async fn cancel_abandoned(&mut self) -> Result<(), EngineError> {
+        let does_it_itself = self.scheduler.capabilities().failed_parent == FailedParent::Cancelled;
+        let abandoned = std::mem::take(&mut self.state.abandoned);
+        let tags: Vec<Tag> = abandoned
+            .into_iter()
+            .map(|position| self.state.submission(position))
+            .filter(|submission| !(does_it_itself && !submission.record.after.is_empty()))
+            .map(|submission| submission.record.tag.clone())
+            .collect();
+        if tags.is_empty() {
+            Ok(())
+        } else {
+            self.cancel(&tags).await
+        }
     }
 
     async fn cancel(&mut self, tags: &[Tag]) -> Result<(), EngineError> {

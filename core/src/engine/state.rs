@@ -28,6 +28,9 @@ pub struct State {
     pub finished: Option<RunState>,
     /// Whether the last record gives the lease back.
     pub is_released: bool,
+    /// Submissions that ended, as far as the run is concerned, before their jobs did. Not for readers:
+    /// dispatch takes them out and cancels the jobs.
+    pub(super) abandoned: Vec<u32>,
 }
 
 /// The state of one task.
@@ -136,6 +139,7 @@ impl State {
             paused: None,
             finished: None,
             is_released: false,
+            abandoned: Vec::new(),
         }
     }
 
@@ -145,6 +149,7 @@ impl State {
         for entry in entries {
             state.apply(&entry.record);
         }
+        state.abandoned.clear();
         state
     }
 
@@ -237,7 +242,14 @@ impl State {
                     message: message.clone(),
                 });
                 for element in elements.iter() {
+                    let carrier = self.tasks[task.get()]
+                        .elements
+                        .get(element as usize)
+                        .map(|entry| entry.submission);
                     if self.set(*task, element, None, *state) {
+                        if *state == ElementState::Skipped {
+                            self.abandon(carrier);
+                        }
                         self.verdicts.insert((*task, element), Arc::clone(&verdict));
                     }
                 }
@@ -331,6 +343,19 @@ impl State {
                 *self.returns.entry((task, element)).or_default() += 1;
             }
             self.give_back(position, task, elements);
+            self.abandon(Some(position));
+        }
+    }
+
+    /// Notes a submission that is over although its job may still be queued.
+    fn abandon(&mut self, position: Option<u32>) {
+        let Some(position) = position else { return };
+        let is_over = self
+            .submissions
+            .get(position as usize)
+            .is_some_and(|it| it.phase == Phase::Over && it.job.is_some());
+        if is_over && self.abandoned.last() != Some(&position) {
+            self.abandoned.push(position);
         }
     }
 

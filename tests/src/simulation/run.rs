@@ -13,7 +13,7 @@ use reflow_core::engine::{
 use reflow_core::id::{RunId, Tag};
 use reflow_core::journal::{Holder, Liveness, Record, read_journal};
 use reflow_core::results::{Outcome, ResultRecord};
-use reflow_core::rundir::{BackendRecord, DispatchMode, JobEnvironment, RunDir};
+use reflow_core::rundir::{BackendRecord, DispatchMode, JobEnvironment, Owner, RunDir};
 use reflow_core::scheduler::{Capabilities, EndReason, ExitStatus, FailedParent, Scheduler};
 use reflow_core::worker::{Call, TaskHost, WorkerMode, WorkerOptions, run_with};
 use reflow_core::workflow::{Bound, Graph, Type};
@@ -496,6 +496,14 @@ impl Simulation {
                         .iter()
                         .all(|index| index.state == IndexState::Pending))
         })
+    }
+
+    /// Returns whether workers of a job run bodies: those of a request that was given up do not.
+    fn is_owned(&self, job: &super::world::Job) -> bool {
+        let owner = self
+            .path
+            .join(format!(".reflow/results/{}.owner", job.request.tag));
+        !matches!(Owner::read(&owner), Ok(Some(Owner::Void)))
     }
 
     /// Counts the elements of a task whose body has not ended: a job may go on for a while after its
