@@ -83,7 +83,7 @@ pub async fn cancel(
             }) => break,
             // A dispatch that was about to end took the lease in between; it has seen the request by now.
             Ok(_) | Err(EngineError::TakenOver) => {
-                tokio::time::sleep(Duration::from_millis(100)).await
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
             Err(error) => return Err(error),
         }

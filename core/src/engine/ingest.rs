@@ -166,10 +166,10 @@ fn write_free(
     dir: &RunDir,
     tag: &Tag,
     number: u32,
-    records: Vec<(u32, Vec<u8>)>,
+    mut records: Vec<(u32, Vec<u8>)>,
 ) -> io::Result<u32> {
     let mut number = number;
-    while !write_pack(&dir.pack(tag, number), records.clone())? {
+    while !write_pack(&dir.pack(tag, number), &mut records)? {
         number += 1;
     }
     Ok(number)

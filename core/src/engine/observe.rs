@@ -327,16 +327,15 @@ pub(super) fn take_back(
     let mut taken = ElementSet::new();
     for element in elements.iter() {
         let index = all.rank(element) / batch;
-        let is_ours = match claimed.get(&index) {
-            Some(is_ours) => *is_ours,
-            None => {
-                let is_ours = match spool.claim(index, &nobody)? {
-                    IndexClaim::Claimed(_) => true,
-                    IndexClaim::Taken(content) => content.worker.as_ref() == Some(&nobody),
-                };
-                claimed.insert(index, is_ours);
-                is_ours
-            }
+        let is_ours = if let Some(is_ours) = claimed.get(&index) {
+            *is_ours
+        } else {
+            let is_ours = match spool.claim(index, &nobody)? {
+                IndexClaim::Claimed(_) => true,
+                IndexClaim::Taken(content) => content.worker.as_ref() == Some(&nobody),
+            };
+            claimed.insert(index, is_ours);
+            is_ours
         };
         if is_ours {
             taken.insert(element);

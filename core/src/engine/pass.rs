@@ -72,6 +72,10 @@ impl<'a> Pass<'a> {
         }
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a record is made where it is recorded"
+    )]
     fn record(&mut self, record: Record) -> Result<(), EngineError> {
         self.lease.append(record.clone())?;
         self.state.apply(&record);

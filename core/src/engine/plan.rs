@@ -219,12 +219,13 @@ impl Planner<'_> {
             .find(|need| self.state.task(*need).is_broken())
         {
             let name = self.name(upstream);
-            let message = match graph.is_array(upstream) {
-                false => format!("it needs `{name}`, which has no result"),
-                true => format!(
+            let message = if graph.is_array(upstream) {
+                format!(
                     "it needs all of `{name}`, of which {} have no result",
                     self.state.task(upstream).broken()
-                ),
+                )
+            } else {
+                format!("it needs `{name}`, which has no result")
             };
             let elements = self.unended(task, |_| true);
             return self.skip_elements(task, elements, message);

@@ -13,7 +13,7 @@ use crate::workflow::Graph;
 const LOOK: Duration = Duration::from_millis(100);
 /// How often the batch system is asked, while somebody waits.
 const ASK: Duration = Duration::from_secs(2);
-const SLOWEST_ASK: Duration = Duration::from_secs(60);
+const SLOWEST_ASK: Duration = Duration::from_mins(1);
 
 /// How a run is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -48,11 +48,11 @@ pub async fn wait(
         let started = Instant::now();
         let now = status(dir)?;
         let cost = started.elapsed();
-        if last.as_ref() != Some(&now) {
+        if last.as_ref() == Some(&now) {
+            look = (look * 2).min(options.slowest_look);
+        } else {
             progress(&now);
             look = LOOK.min(options.slowest_look);
-        } else {
-            look = (look * 2).min(options.slowest_look);
         }
         if now.state.is_final() {
             return Ok(now);
@@ -64,7 +64,7 @@ pub async fn wait(
                 match dispatch(dir, scheduler, services, &DispatchOptions::default()).await {
                     Ok(_) | Err(EngineError::TakenOver) => {}
                     Err(EngineError::Scheduler(error)) => {
-                        tracing::warn!(%error, "the batch system could not be reached; trying again")
+                        tracing::warn!(%error, "the batch system could not be reached; trying again");
                     }
                     Err(error) => return Err(error),
                 }

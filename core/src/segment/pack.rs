@@ -22,11 +22,11 @@ const TRAILER: usize = 16;
 
 /// Writes `records` (key and payload, in any order, keys unique) as a pack at `path`, unless there is a
 /// file already; says whether it did.
-pub fn write_pack(path: &Path, mut records: Vec<(u32, Vec<u8>)>) -> io::Result<bool> {
+pub fn write_pack(path: &Path, records: &mut [(u32, Vec<u8>)]) -> io::Result<bool> {
     records.sort_by_key(|(key, _)| *key);
     let mut bytes = START.to_vec();
     let mut index = Vec::with_capacity(records.len() * ENTRY);
-    for (key, payload) in &records {
+    for (key, payload) in records.iter() {
         index.extend_from_slice(&key.to_le_bytes());
         index.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
         append_frame(&mut bytes, payload);
@@ -117,9 +117,9 @@ impl Pack {
         while low < high {
             let middle = usize::midpoint(low, high);
             if self.entry(middle).0 < key {
-                low = middle + 1
+                low = middle + 1;
             } else {
-                high = middle
+                high = middle;
             }
         }
         if low == self.len() || self.entry(low).0 != key {
@@ -174,7 +174,7 @@ mod tests {
         assert!(
             write_pack(
                 &path,
-                vec![
+                &mut [
                     (7, b"seven".to_vec()),
                     (2, b"two".to_vec()),
                     (900_000, vec![]),
@@ -195,11 +195,8 @@ mod tests {
     fn a_pack_that_was_cut_or_overwritten_is_an_error_and_never_a_panic() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pack");
-        write_pack(
-            &path,
-            (0..50).map(|key| (key, vec![key as u8; 20])).collect(),
-        )
-        .unwrap();
+        let mut records: Vec<_> = (0..50).map(|key| (key, vec![key as u8; 20])).collect();
+        write_pack(&path, &mut records).unwrap();
         let whole = fs::read(&path).unwrap();
         for cut in 0..whole.len() {
             fs::write(&path, &whole[..cut]).unwrap();

@@ -87,15 +87,16 @@ impl Inputs {
                     let text = self.spread(header, input, element)?;
                     parse(input, &text)?
                 }
-                Delivery::Direct | Delivery::Collect => match self.shared.get(&input.parameter) {
-                    Some(value) => value.clone(),
-                    None => {
+                Delivery::Direct | Delivery::Collect => {
+                    if let Some(value) = self.shared.get(&input.parameter) {
+                        value.clone()
+                    } else {
                         let text = self.whole(header, input)?;
                         let value = parse(input, &text)?;
                         self.shared.insert(input.parameter.clone(), value.clone());
                         value
                     }
-                },
+                }
             };
             inputs.insert(input.parameter.clone(), value);
         }
@@ -113,8 +114,8 @@ impl Inputs {
         for source in &input.sources {
             let count = match source {
                 SourcePlan::Known { value, list: true } => value.items().unwrap_or(0),
-                SourcePlan::Known { list: false, .. } => 1,
-                SourcePlan::Upstream {
+                SourcePlan::Known { list: false, .. }
+                | SourcePlan::Upstream {
                     items: Items::One, ..
                 } => 1,
                 SourcePlan::Upstream { width, .. } => *width,
@@ -170,9 +171,9 @@ impl Inputs {
                     if *is_list {
                         entries(input, &text)?
                             .into_iter()
-                            .for_each(|entry| add(entry.get()))
+                            .for_each(|entry| add(entry.get()));
                     } else {
-                        add(&text)
+                        add(&text);
                     }
                 }
                 SourcePlan::Upstream { task, items, width } => {
