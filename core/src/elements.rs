@@ -124,6 +124,19 @@ impl ElementSet {
         false
     }
 
+    /// Returns the elements of `first..end`, each less `first`.
+    #[must_use]
+    pub fn window(&self, first: u32, end: u32) -> Self {
+        let ranges = self.ranges.iter();
+        let cut = ranges.map(|(low, high)| ((*low).max(first), (*high).min(end)));
+        Self {
+            ranges: cut
+                .filter(|(low, high)| low < high)
+                .map(|(low, high)| (low - first, high - first))
+                .collect(),
+        }
+    }
+
     /// Splits the set into parts of at most `most` elements, in order.
     pub fn chunks(&self, most: u32) -> Vec<Self> {
         let most = most.max(1);
@@ -212,7 +225,9 @@ mod tests {
             }
             let parts = set.chunks(most);
             prop_assert!(parts.iter().all(|part| part.len() <= most));
-            prop_assert_eq!(parts.iter().flat_map(ElementSet::iter).collect::<Vec<_>>(), list);
+            prop_assert_eq!(parts.iter().flat_map(ElementSet::iter).collect::<Vec<_>>(), list.clone());
+            let window: Vec<u32> = list.iter().filter(|e| (most..most + 50).contains(*e)).map(|e| e - most).collect();
+            prop_assert_eq!(set.window(most, most + 50).iter().collect::<Vec<_>>(), window);
             let text = serde_json::to_string(&set).unwrap();
             prop_assert_eq!(serde_json::from_str::<ElementSet>(&text).unwrap(), set);
         }

@@ -12,6 +12,8 @@ mod ingest;
 mod observe;
 mod pass;
 mod plan;
+#[cfg(test)]
+mod plan_tests;
 mod read;
 mod report;
 mod request;

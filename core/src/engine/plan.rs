@@ -80,6 +80,7 @@ pub fn plan(
         planner.cancel();
         return planner.actions;
     }
+    planner.guard_own();
     for task in snapshot.graph.order() {
         planner.expand(*task);
         planner.skip(*task);
@@ -219,13 +220,11 @@ impl Planner<'_> {
             .find(|need| self.state.task(*need).is_broken())
         {
             let name = self.name(upstream);
-            let message = if graph.is_array(upstream) {
-                format!(
-                    "it needs all of `{name}`, of which {} have no result",
-                    self.state.task(upstream).broken()
-                )
-            } else {
-                format!("it needs `{name}`, which has no result")
+            let message = match self.state.task(upstream).broken() {
+                broken if broken > 0 && graph.is_array(upstream) => {
+                    format!("it needs all of `{name}`, of which {broken} have no result")
+                }
+                _ => format!("it needs `{name}`, which has no result"),
             };
             let elements = self.unended(task, |_| true);
             return self.skip_elements(task, elements, message);
@@ -239,17 +238,24 @@ impl Planner<'_> {
             let mut offset = 0;
             for source in &input.sources {
                 let upstream = self.state.task(source.task);
-                if source.items == Items::Elements && upstream.is_broken() {
+                let is_by_element = matches!(source.items, Items::Elements | Items::One);
+                if is_by_element && upstream.is_broken() {
                     let elements = self.unended(task, |element| {
                         element
                             .checked_sub(offset)
                             .and_then(|item| upstream.elements.get(item as usize))
                             .is_some_and(|entry| entry.state.is_ended() && !entry.state.has_value())
                     });
-                    let message = format!(
-                        "it needs the element of `{}` of the same index, which has no result",
-                        self.name(source.task)
-                    );
+                    let name = self.name(source.task);
+                    let message = match (source.items, offset) {
+                        (Items::Elements, 0) => format!(
+                            "it needs the element of `{name}` of the same index, which has no result"
+                        ),
+                        (Items::Elements, _) => {
+                            format!("it needs an element of `{name}`, which has no result")
+                        }
+                        _ => format!("it needs `{name}`, which has no result"),
+                    };
                     self.skip_elements(task, elements, message);
                 }
                 match self.source_count(*source) {
@@ -446,6 +452,7 @@ impl Planner<'_> {
             DependencyKind::Any
         };
         for need in spread {
+            let items = need.items(&elements);
             for position in &self.state.task(need.task).live {
                 let parent = &self.state.submission(*position).record;
                 let SubmissionKind::Elements {
@@ -456,10 +463,7 @@ impl Planner<'_> {
                 else {
                     continue;
                 };
-                if !elements
-                    .iter()
-                    .any(|element| need.item(element).is_some_and(|item| theirs.contains(item)))
-                {
+                if !theirs.intersects(&items) {
                     continue;
                 }
                 let same = need.offset == 0 && *theirs == elements && *their_batch == batch;
@@ -480,9 +484,10 @@ impl Planner<'_> {
             }
         }
         if declared.array_parallelism.is_some() {
-            // Submissions of one task take turns, so that its limit holds over all of them.
-            for position in &self.state.task(task).live {
-                edges.entry(*position).or_insert(DependencyKind::Any);
+            // Submissions of one task take turns, so that its limit holds over all of them: each comes
+            // after the one before it, which came after those before.
+            if let Some(newest) = self.state.task(task).live.last() {
+                edges.entry(*newest).or_insert(DependencyKind::Any);
             }
         }
         let after = edges
@@ -538,13 +543,17 @@ impl Planner<'_> {
         })
     }
 
+    /// Returns whether dispatch jobs can be sent.
+    fn is_driven(&self) -> bool {
+        self.snapshot.dispatch != DispatchMode::Login && self.state.paused.is_none()
+    }
+
     /// Sees to it that somebody plans again: when a width becomes known, or else when everything that
     /// was sent has ended.
     fn drive(&mut self) {
-        if self.snapshot.dispatch == DispatchMode::Login || self.state.paused.is_some() {
+        if !self.is_driven() {
             return;
         }
-        self.guard_own();
         let graph = self.snapshot.graph;
         for task in graph
             .order()
@@ -646,9 +655,13 @@ impl Planner<'_> {
         }
     }
 
-    /// Guards the guard that is planning: nobody else would go on if it were killed now.
+    /// Guards the guard that is planning, before it sends anything else: nobody would go on if it were
+    /// killed then.
     fn guard_own(&mut self) {
         let Some(own) = self.snapshot.own else { return };
+        if !self.is_driven() || self.state.tasks.iter().all(super::TaskState::is_ended) {
+            return;
+        }
         let is_guard = self.state.position(own).is_some_and(|position| {
             matches!(
                 self.state.submission(position).record.kind,
@@ -744,6 +757,11 @@ impl ElementNeed {
         element
             .checked_sub(self.offset)
             .filter(|item| *item < self.count)
+    }
+
+    /// Returns the upstream elements that `elements` need.
+    fn items(&self, elements: &ElementSet) -> ElementSet {
+        elements.window(self.offset, self.offset.saturating_add(self.count))
     }
 }
 

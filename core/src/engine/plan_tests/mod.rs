@@ -1,0 +1,8 @@
+//! What is planned, in words: each plan is read as text, carried out on the state, and planned again,
+//! which must give nothing.
+
+mod case;
+mod cost;
+mod ends;
+mod shape;
+mod widths;
