@@ -15,11 +15,12 @@ pub(crate) const CASES: &[Case] = &[
     case("the_supervisor_ends_on_demand", supervisor_ends),
 ];
 
-const SLOW: &str = r#"
+/// A run whose first task waits for the file `go` in the run directory.
+const GATED: &str = r#"
     [workflow]
-    name = "slow"
+    name = "gated"
     [tasks.list]
-    shell = "sleep 1; seq 3"
+    shell = "for i in $(seq 600); do [ ! -e go ] || break; sleep 0.1; done; seq 3"
     returns = "list[int]"
     output = "lines"
     [tasks.work]
@@ -33,6 +34,9 @@ const SLOW: &str = r#"
     returns = "str"
 "#;
 
+const QUICK: &str =
+    "[workflow]\nname = \"quick\"\n[tasks.one]\nshell = \"echo 1\"\nreturns = \"int\"\n";
+
 const ENDLESS: &str = r#"
     [workflow]
     name = "endless"
@@ -45,7 +49,7 @@ const ENDLESS: &str = r#"
 
 fn outlives_its_terminal() {
     let program = Program::local();
-    program.write("reflow.toml", SLOW);
+    program.write("reflow.toml", GATED);
     let mut process = program
         .command(&["run", "-w", "reflow.toml", "--run-dir", "run"])
         .stdout(std::process::Stdio::null())
@@ -59,6 +63,7 @@ fn outlives_its_terminal() {
     // `kill` is SIGKILL: the process has no chance to say goodbye.
     process.kill().expect("it is ours");
     process.wait().expect("it is ours");
+    program.write("run/go", "");
     wait_for("the run to end by itself", || {
         program.json(&["status", "run"])["state"] == "succeeded"
     });
@@ -86,10 +91,7 @@ fn cancel_stops_everything() {
 
 fn cancel_of_finished() {
     let program = Program::local();
-    program.write(
-        "reflow.toml",
-        "[workflow]\nname = \"quick\"\n[tasks.one]\nshell = \"echo 1\"\nreturns = \"int\"\n",
-    );
+    program.write("reflow.toml", QUICK);
     program
         .run(&["run", "-w", "reflow.toml", "--run-dir", "run"])
         .expect(0);
@@ -99,7 +101,7 @@ fn cancel_of_finished() {
 
 fn interrupt() {
     let program = Program::local();
-    program.write("reflow.toml", SLOW);
+    program.write("reflow.toml", GATED);
     let mut process = program
         .command(&["run", "-w", "reflow.toml", "--run-dir", "run"])
         .stdout(std::process::Stdio::null())
@@ -118,6 +120,7 @@ fn interrupt() {
     .expect("it is ours");
     let status = process.wait().expect("it is ours");
     assert_eq!(status.code(), Some(130));
+    program.write("run/go", "");
     wait_for("the run to end by itself", || {
         program.json(&["status", "run"])["state"] == "succeeded"
     });
@@ -125,7 +128,7 @@ fn interrupt() {
 
 fn supervisor_ends() {
     let program = Program::local();
-    program.write("reflow.toml", SLOW);
+    program.write("reflow.toml", QUICK);
     program
         .run(&["run", "-w", "reflow.toml", "--run-dir", "run"])
         .expect(0);
