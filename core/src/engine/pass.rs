@@ -407,7 +407,7 @@ impl<'a> Pass<'a> {
         let tags: Vec<Tag> = abandoned
             .into_iter()
             .map(|position| self.state.submission(position))
-            .filter(|submission| !(does_it_itself && !submission.record.after.is_empty()))
+            .filter(|submission| !does_it_itself || submission.record.after.is_empty())
             .map(|submission| submission.record.tag.clone())
             .collect();
         if tags.is_empty() {

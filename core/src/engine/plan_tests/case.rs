@@ -139,14 +139,14 @@ impl Case {
             SubmissionKind::Guard { .. } => "g".to_owned(),
         };
         let taken: BTreeSet<&str> = self.names.values().map(String::as_str).collect();
-        let name = (1..)
+        let name = (1..=u32::MAX)
             .map(|number| match (submission.is_driver(), number) {
                 (true, number) => format!("{base}{number}"),
                 (false, 1) => base.clone(),
                 (false, number) => format!("{base}#{number}"),
             })
             .find(|name| !taken.contains(name.as_str()))
-            .expect("endless");
+            .expect("a graph has fewer submissions");
         self.names.insert(submission.tag.clone(), name);
     }
 
