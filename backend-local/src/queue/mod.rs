@@ -9,6 +9,8 @@ mod depend;
 mod job;
 mod order;
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use job::{Job, Needs};
 pub(crate) use run::Queue;

@@ -16,4 +16,4 @@ pub use submission::{
     InputPlan, SourcePlan, SubmissionElements, SubmissionFile, SubmissionHeader, UpstreamPart,
     UpstreamPlan,
 };
-pub use value::{INLINE_LIMIT, ValueRef, ValueStore};
+pub use value::{INLINE_LIMIT, StoredList, ValueRef, ValueStore};

@@ -144,12 +144,6 @@ impl ValueStore {
 
     /// Returns the JSON text of one entry of a list, reading no more than that.
     pub fn item(&self, value: &ValueRef, index: u32) -> io::Result<String> {
-        let out_of_range = |count: u32| {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("entry {index} was asked of a list of {count}"),
-            )
-        };
         match value {
             ValueRef::Inline { json, .. } => {
                 let list = entries(json.get())?.ok_or_else(|| {
@@ -157,40 +151,77 @@ impl ValueStore {
                 })?;
                 list.get(index as usize)
                     .map(|entry| entry.get().to_owned())
-                    .ok_or_else(|| out_of_range(list.len() as u32))
+                    .ok_or_else(|| out_of_range(index, list.len() as u32))
             }
-            ValueRef::Stored { digest, .. } => {
-                let file = fs::File::open(self.dir.join(digest))?;
-                let end = file
-                    .metadata()?
-                    .len()
-                    .checked_sub(TRAILER)
-                    .ok_or_else(|| damaged(digest, "it is too short"))?;
-                let mut trailer = [0; TRAILER as usize];
-                file.file().read_exact_at(&mut trailer, end)?;
-                if &trailer[12..] != MAGIC {
-                    return Err(damaged(digest, "its end is missing"));
-                }
-                let count = u32::from_le_bytes(trailer[..4].try_into().expect("four bytes"));
-                let length = u64::from_le_bytes(trailer[4..12].try_into().expect("eight bytes"));
-                if count == NO_LIST || index >= count {
-                    return Err(out_of_range(if count == NO_LIST { 0 } else { count }));
-                }
-                let mut offsets = [0; 16];
-                file.file()
-                    .read_exact_at(&mut offsets, length + u64::from(index) * 16)?;
-                let start = u64::from_le_bytes(offsets[..8].try_into().expect("eight bytes"));
-                let stop = u64::from_le_bytes(offsets[8..].try_into().expect("eight bytes"));
-                let size = stop
-                    .checked_sub(start)
-                    .filter(|_| stop <= length)
-                    .ok_or_else(|| damaged(digest, "its index is wrong"))?;
-                let mut bytes = vec![0; size as usize];
-                file.file().read_exact_at(&mut bytes, start)?;
-                String::from_utf8(bytes).map_err(|_| damaged(digest, "an entry is not UTF-8"))
-            }
+            ValueRef::Stored { digest, .. } => self.open_list(digest)?.item(index),
         }
     }
+
+    /// Opens a stored list, to read many entries of it.
+    pub fn open_list(&self, digest: &str) -> io::Result<StoredList> {
+        let file = fs::File::open(self.dir.join(digest))?;
+        let end = file
+            .metadata()?
+            .len()
+            .checked_sub(TRAILER)
+            .ok_or_else(|| damaged(digest, "it is too short"))?;
+        let mut trailer = [0; TRAILER as usize];
+        file.file().read_exact_at(&mut trailer, end)?;
+        if &trailer[12..] != MAGIC {
+            return Err(damaged(digest, "its end is missing"));
+        }
+        let count = u32::from_le_bytes(trailer[..4].try_into().expect("four bytes"));
+        Ok(StoredList {
+            digest: digest.to_owned(),
+            file,
+            count: if count == NO_LIST { 0 } else { count },
+            length: u64::from_le_bytes(trailer[4..12].try_into().expect("eight bytes")),
+        })
+    }
+}
+
+/// A list in a file of its own, open.
+#[derive(Debug)]
+pub struct StoredList {
+    digest: String,
+    file: fs::File,
+    count: u32,
+    /// Of its JSON text.
+    length: u64,
+}
+
+impl StoredList {
+    /// Returns the digest that names it.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Returns the JSON text of one entry, reading no more than that.
+    pub fn item(&self, index: u32) -> io::Result<String> {
+        if index >= self.count {
+            return Err(out_of_range(index, self.count));
+        }
+        let mut offsets = [0; 16];
+        self.file
+            .file()
+            .read_exact_at(&mut offsets, self.length + u64::from(index) * 16)?;
+        let start = u64::from_le_bytes(offsets[..8].try_into().expect("eight bytes"));
+        let stop = u64::from_le_bytes(offsets[8..].try_into().expect("eight bytes"));
+        let size = stop
+            .checked_sub(start)
+            .filter(|_| stop <= self.length)
+            .ok_or_else(|| damaged(&self.digest, "its index is wrong"))?;
+        let mut bytes = vec![0; size as usize];
+        self.file.file().read_exact_at(&mut bytes, start)?;
+        String::from_utf8(bytes).map_err(|_| damaged(&self.digest, "an entry is not UTF-8"))
+    }
+}
+
+fn out_of_range(index: u32, count: u32) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("entry {index} was asked of a list of {count}"),
+    )
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -10,6 +10,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use wait4::Wait4;
 
 use super::environment::Variables;
+use super::launch::{Launcher, Started};
 use super::logs::{Logs, Which};
 
 /// Longest standard output that is read as a value.
@@ -40,41 +41,19 @@ pub(super) struct Ended {
 /// Its output goes to the logs; what is left of its group at its end is killed. A termination signal to
 /// this worker, seen on `stop`, is passed on to the group.
 pub(super) fn run(
+    launcher: &mut Launcher,
     argv: &[String],
     directory: &Path,
     variables: &Variables,
     logs: &mut Logs,
     stop: Option<&OwnedFd>,
 ) -> io::Result<Ended> {
-    let (program, arguments) = argv
-        .split_first()
-        .ok_or_else(|| io::Error::other("the command is empty"))?;
-    let (out_reader, out_writer) = io::pipe()?;
-    let (err_reader, err_writer) = io::pipe()?;
-    rustix::io::ioctl_fionbio(&out_reader, true)?;
-    rustix::io::ioctl_fionbio(&err_reader, true)?;
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a body, not a client of the batch system"
-    )]
-    let mut command = std::process::Command::new(program);
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(variables)
-        .current_dir(directory)
-        .stdin(Stdio::null())
-        .stdout(out_writer)
-        .stderr(err_writer)
-        .process_group(0);
     let started = Instant::now();
-    let child = command.spawn()?;
-    // The writing ends of the pipes are in it: the readers see the end of the file only without them.
-    drop(command);
+    let Started { child, out, err } = launcher.start(argv, directory, variables)?;
     let mut body = Body {
         child,
-        out: Some(out_reader),
-        err: Some(err_reader),
+        out: Some(out),
+        err: Some(err),
         stdout: Vec::new(),
         is_cut: false,
     };

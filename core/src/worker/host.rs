@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::body;
 use super::environment::Variables;
+use super::launch::Launcher;
 use super::logs::{Logs, Which};
 use crate::host::CompiledCommand;
 use crate::id::ParameterName;
@@ -67,14 +68,20 @@ impl Call<'_> {
 
 /// The host of command tasks.
 #[derive(Debug)]
-pub(super) struct CommandHost(pub(super) CompiledCommand);
+pub(super) struct CommandHost {
+    command: CompiledCommand,
+    launcher: Launcher,
+}
 
 impl TaskHost for CommandHost {
     fn call(&mut self, mut call: Call<'_>) -> io::Result<ResultRecord> {
         let element = call.element;
         let failed =
             |message: String| ResultRecord::new(element, Outcome::Failed).with_message(message);
-        let invocation = match self.0.prepare(call.inputs, call.dir.path(), &call.scratch) {
+        let invocation = match self
+            .command
+            .prepare(call.inputs, call.dir.path(), &call.scratch)
+        {
             Ok(invocation) => invocation,
             Err(error) => return Ok(failed(error.to_string())),
         };
@@ -87,6 +94,7 @@ impl TaskHost for CommandHost {
         call.start()?;
         let position = call.logs.position();
         let ran = body::run(
+            &mut self.launcher,
             &invocation.argv,
             call.dir.path(),
             call.variables,
@@ -113,6 +121,13 @@ impl TaskHost for CommandHost {
 }
 
 impl CommandHost {
+    pub(super) fn new(command: CompiledCommand) -> Self {
+        Self {
+            command,
+            launcher: Launcher::default(),
+        }
+    }
+
     fn judge(&self, call: &Call<'_>, ended: &body::Ended) -> ResultRecord {
         let mut result = ResultRecord::new(call.element, Outcome::Failed);
         result.exit_status = ended.code;
@@ -126,7 +141,10 @@ impl CommandHost {
                     "its standard output is longer than 256 MiB: let it write a file".to_owned(),
                 );
             }
-            (Some(0), _) => match self.0.collect(&ended.stdout, call.inputs, call.dir.path()) {
+            (Some(0), _) => match self
+                .command
+                .collect(&ended.stdout, call.inputs, call.dir.path())
+            {
                 Ok(value) => result = call.succeed(result, &value),
                 Err(error) => result.message = Some(error.to_string()),
             },

@@ -8,9 +8,12 @@ use serde_json::value::RawValue;
 use crate::id::ParameterName;
 use crate::results::{Outcome, ResultFinder, ResultRecord};
 use crate::rundir::{
-    InputPlan, RunDir, SourcePlan, SubmissionHeader, UpstreamPart, ValueRef, ValueStore,
+    InputPlan, RunDir, SourcePlan, StoredList, SubmissionHeader, UpstreamPart, ValueRef, ValueStore,
 };
 use crate::workflow::{Delivery, Items, TaskIndex};
+
+/// Most lists that are kept open: a parameter may have many sources.
+const MOST_LISTS: usize = 16;
 
 /// Why an element cannot be run.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(super) struct Inputs {
     latency: Duration,
     /// Values that are the same for every element, once read.
     shared: BTreeMap<ParameterName, Value>,
+    /// Lists that elements take entries of, those opened last.
+    lists: Vec<StoredList>,
     after_done: bool,
 }
 
@@ -49,6 +54,7 @@ impl Inputs {
             finder: ResultFinder::new(dir.clone()),
             latency: Duration::from_millis(header.latency_ms),
             shared: BTreeMap::new(),
+            lists: Vec::new(),
             after_done: false,
         }
     }
@@ -123,7 +129,7 @@ impl Inputs {
             if element < offset + count {
                 let item = element - offset;
                 return match source {
-                    SourcePlan::Known { value, list: true } => Ok(self.values.item(value, item)?),
+                    SourcePlan::Known { value, list: true } => Ok(self.item(value, item)?),
                     SourcePlan::Known { value, list: false } => Ok(self.values.read(value)?),
                     SourcePlan::Upstream { task, .. } => {
                         let value = self.result(header, *task, item)?;
@@ -137,6 +143,25 @@ impl Inputs {
             "parameter `{}` has only {offset} items, and item {element} is needed",
             input.parameter
         )))
+    }
+
+    /// Returns one entry of a list. A file is opened once for all entries.
+    fn item(&mut self, value: &ValueRef, index: u32) -> io::Result<String> {
+        let ValueRef::Stored { digest, .. } = value else {
+            return self.values.item(value, index);
+        };
+        let known = self.lists.iter().position(|list| list.digest() == digest);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                if self.lists.len() >= MOST_LISTS {
+                    self.lists.remove(0);
+                }
+                self.lists.push(self.values.open_list(digest)?);
+                self.lists.len() - 1
+            }
+        };
+        self.lists[at].item(index)
     }
 
     /// Returns the one value, or the list of all items.

@@ -8,6 +8,7 @@ mod body;
 mod environment;
 mod host;
 mod inputs;
+mod launch;
 mod logs;
 mod run;
 

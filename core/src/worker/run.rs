@@ -2,6 +2,7 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use fs_err as fs;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -14,6 +15,10 @@ use crate::host::CompiledCommand;
 use crate::id::{JobId, Tag};
 use crate::results::{IndexClaim, Outcome, ResultRecord, Spool, SpoolWriter, WorkerRecord};
 use crate::rundir::{JobEnvironment, Owner, RunDir, RunDirError, SubmissionFile};
+
+/// How long a worker goes on to start bodies after its run was cancelled: the batch system is told to end
+/// it as well, so it need not look before each of many short ones.
+const CANCEL_LOOK: Duration = Duration::from_millis(10);
 
 /// What a worker is started with.
 #[derive(Debug)]
@@ -91,7 +96,7 @@ pub fn run(options: &WorkerOptions) -> Result<WorkerReport, WorkerError> {
         reason: error.to_string(),
     })?;
     run_worker(
-        Worker::new(dir, file, options, Box::new(CommandHost(command)))?,
+        Worker::new(dir, file, options, Box::new(CommandHost::new(command)))?,
         options,
     )
 }
@@ -141,6 +146,8 @@ struct Worker<'a> {
     record: WorkerRecord,
     job: JobId,
     stop: Option<OwnedFd>,
+    /// When the run was last seen not to be cancelled.
+    not_cancelled: Option<Instant>,
 }
 
 impl<'a> Worker<'a> {
@@ -192,6 +199,7 @@ impl<'a> Worker<'a> {
             host,
             variables,
             job,
+            not_cancelled: None,
         })
     }
 
@@ -314,6 +322,20 @@ impl<'a> Worker<'a> {
         Ok(total)
     }
 
+    /// Returns whether the run was cancelled, looking again when the last look is [`CANCEL_LOOK`] old.
+    fn is_cancelled(&mut self) -> io::Result<bool> {
+        if self
+            .not_cancelled
+            .is_none_or(|looked| looked.elapsed() >= CANCEL_LOOK)
+        {
+            if self.dir.is_cancelled()? {
+                return Ok(true);
+            }
+            self.not_cancelled = Some(Instant::now());
+        }
+        Ok(false)
+    }
+
     fn run_element(
         &mut self,
         element: u32,
@@ -339,7 +361,7 @@ impl<'a> Worker<'a> {
         let end = |outcome, message: String| {
             Ok(ResultRecord::new(element, outcome).with_message(message))
         };
-        if self.dir.is_cancelled()? {
+        if self.is_cancelled()? {
             return end(Outcome::Cancelled, "the run was cancelled".to_owned());
         }
         let variables = match &self.variables {
