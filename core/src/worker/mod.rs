@@ -11,6 +11,8 @@ mod inputs;
 mod launch;
 mod logs;
 mod run;
+#[cfg(test)]
+mod run_tests;
 
 pub use environment::Variables;
 pub use host::{Call, TaskHost};

@@ -1,6 +1,6 @@
 //! A workflow, a batch system and a state to plan from.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ pub(super) struct Case {
     run: RunId,
     /// What a submission is called here: its task, or `d1`, `g1`, …; a second one of a task is `x#2`.
     names: BTreeMap<Tag, String>,
+    /// How many names begin with a word.
+    named: BTreeMap<String, u32>,
 }
 
 /// Returns a single task.
@@ -73,6 +75,7 @@ impl Case {
             own: None,
             run: RunId::new("20260101-000000-abcdef").expect("an id"),
             names: BTreeMap::new(),
+            named: BTreeMap::new(),
         }
     }
 
@@ -138,15 +141,13 @@ impl Case {
             SubmissionKind::Dispatch => "d".to_owned(),
             SubmissionKind::Guard { .. } => "g".to_owned(),
         };
-        let taken: BTreeSet<&str> = self.names.values().map(String::as_str).collect();
-        let name = (1..=u32::MAX)
-            .map(|number| match (submission.is_driver(), number) {
-                (true, number) => format!("{base}{number}"),
-                (false, 1) => base.clone(),
-                (false, number) => format!("{base}#{number}"),
-            })
-            .find(|name| !taken.contains(name.as_str()))
-            .expect("a graph has fewer submissions");
+        let number = self.named.entry(base.clone()).or_default();
+        *number += 1;
+        let name = match (submission.is_driver(), *number) {
+            (true, number) => format!("{base}{number}"),
+            (false, 1) => base,
+            (false, number) => format!("{base}#{number}"),
+        };
         self.names.insert(submission.tag.clone(), name);
     }
 

@@ -23,7 +23,7 @@ fn known_widths_are_sent_at_once_with_native_dependencies() {
         single("a", "int", &[]),
         single("b", "int", &[takes("a", "int")]),
         single("c", "int", &[takes("a", "int")]),
-        single("d", "int", &[takes("b", "int"), takes("c", "int")]),
+        single("join", "int", &[takes("b", "int"), takes("c", "int")]),
         with(single("e", "int", &[]), "after", vec!["a"]),
     ]);
     // The last dispatch waits for whatever nobody else waits for.
@@ -31,9 +31,9 @@ fn known_widths_are_sent_at_once_with_native_dependencies() {
     send a[0..1] after -
     send b[0..1] after a:ok
     send c[0..1] after a:ok
-    send d[0..1] after b:ok c:ok
+    send join[0..1] after b:ok c:ok
     send e[0..1] after a:ok
-    send d1 after e:any d:any
+    send d1 after e:any join:any
     ");
 }
 
