@@ -31,6 +31,7 @@ pub(crate) fn signal(name: &str) -> Option<Signal> {
 #[derive(Debug, Clone, Copy)]
 struct Stat {
     parent: u32,
+    group: u32,
     is_zombie: bool,
     /// In ticks since the start of the machine: with the id, it names a process for good.
     started: u64,
@@ -46,13 +47,19 @@ fn stat(process: u32) -> Option<Stat> {
     Some(Stat {
         is_zombie: state == "Z" || state == "X",
         parent: fields.next()?.parse().ok()?,
-        started: fields.nth(17)?.parse().ok()?,
+        group: fields.next()?.parse().ok()?,
+        started: fields.nth(16)?.parse().ok()?,
     })
 }
 
 /// Returns when a process was started, in ticks since the start of the machine.
 pub(crate) fn start_time(process: u32) -> Option<u64> {
     stat(process).map(|stat| stat.started)
+}
+
+/// Returns the process group of a process.
+pub(crate) fn group(process: u32) -> Option<u32> {
+    stat(process).map(|stat| stat.group)
 }
 
 /// Returns the children of this process, those it took over included.

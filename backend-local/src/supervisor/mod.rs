@@ -5,11 +5,13 @@
 //! pipe, deaths by `SIGCHLD`. After each batch of events the records are written, then what was
 //! decided is done, then the questions are answered.
 
+mod ends;
 mod process;
 mod questions;
 mod run;
 mod server;
 mod spawn;
 mod start;
+mod workers;
 
 pub use start::supervise;

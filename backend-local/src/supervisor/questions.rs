@@ -38,18 +38,23 @@ impl Supervisor {
                 if pending + running > 0 && !force {
                     (Answer::Open { running, pending }, Vec::new())
                 } else {
-                    self.is_stopping = true;
                     self.stopping.push(reply);
-                    let now = self.clock.now();
-                    let open: Vec<u64> = self.queue.open().collect();
-                    for job in open {
-                        self.queue.cancel(now, job, None);
-                    }
+                    self.stop();
                     return;
                 }
             }
         };
         self.replies.push((reply, answer, bytes));
+    }
+
+    /// Cancels everything, and ends when nothing is left.
+    pub(super) fn stop(&mut self) {
+        self.is_stopping = true;
+        let now = self.clock.now();
+        let open: Vec<u64> = self.queue.open().collect();
+        for job in open {
+            self.queue.cancel(now, job, None);
+        }
     }
 
     fn submit(&mut self, request: JobRequest) -> Result<JobId, SchedulerError> {

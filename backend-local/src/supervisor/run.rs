@@ -103,6 +103,7 @@ impl Supervisor {
     /// Serves until there is nothing left to do.
     pub(super) async fn run(mut self, listener: UnixListener) -> Result<(), SchedulerError> {
         let mut deaths = signal(SignalKind::child()).map_err(|error| io_error(&error))?;
+        let mut farewells = signal(SignalKind::terminate()).map_err(|error| io_error(&error))?;
         let connections = Arc::new(AtomicUsize::new(0));
         tokio::spawn(server::accept(
             listener,
@@ -133,6 +134,7 @@ impl Supervisor {
                 // Workers that answer all the time must not hide the deaths of others.
                 biased;
                 _ = deaths.recv() => self.reap(),
+                _ = farewells.recv() => self.stop(),
                 count = inbox.recv_many(&mut batch, BATCH) => {
                     debug_assert!(count > 0, "the supervisor holds a sender itself");
                     last_activity = now.mono;

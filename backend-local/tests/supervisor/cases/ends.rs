@@ -14,6 +14,10 @@ pub(super) const CASES: &[Case] = &[
     ("c2_a_job_that_hides_its_environment_is_killed_too", hidden),
     ("c3_other_elements_go_on", others),
     ("what_a_job_leaves_behind_is_killed", leftovers),
+    (
+        "what_a_job_leaves_behind_is_told_from_what_others_run",
+        hidden_leftovers,
+    ),
 ];
 
 fn cancel(rig: &Rig, targets: &[Target]) {
@@ -146,6 +150,19 @@ fn others() {
     let reasons: Vec<EndReason> = rig.ends(&job).iter().map(|end| end.reason).collect();
     let (ok, cancelled) = (EndReason::Completed, EndReason::Cancelled);
     assert_eq!(reasons, [cancelled, ok, ok, cancelled]);
+}
+
+fn hidden_leftovers() {
+    let rig = Rig::new();
+    let other = rig.submit(&rig.shell("env -i sleep 99884 & wait"));
+    wait_for("it to run", || {
+        !processes_with("sleep\x0099884\0").is_empty()
+    });
+    let job = rig.submit(&rig.shell("env -i sleep 99885 & exit 0"));
+    assert_eq!(rig.end(&job).reason, EndReason::Completed);
+    assert!(processes_with("sleep\x0099885\0").is_empty());
+    assert_eq!(processes_with("sleep\x0099884\0").len(), 1);
+    cancel(&rig, &[Target::whole(other)]);
 }
 
 fn leftovers() {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use reflow_backend_local::{Stopped, connect, stop};
 use reflow_core::scheduler::{DependencyKind, EndReason, Found, JobState, SchedulerErrorKind};
 
+use rustix::process::Signal;
+
 use super::Case;
 use crate::rig::{Rig, after, array, processes_with, wait_for};
 
@@ -14,6 +16,7 @@ pub(super) const CASES: &[Case] = &[
     ("many_clients_at_once_start_one_supervisor", race),
     ("an_idle_supervisor_ends_and_its_past_is_known", idle),
     ("stop_refuses_while_there_is_work", stopping),
+    ("a_terminated_supervisor_ends_its_jobs_first", terminated),
     ("a_killed_supervisor_knows_its_past", killed),
     ("garbage_on_the_socket_harms_nobody", garbage),
     (
@@ -132,7 +135,7 @@ fn killed() {
     wait_for("both to sleep", || {
         processes_with("sleep\x0099882\0").len() == 2
     });
-    kill(rig.supervisor());
+    signal(rig.supervisor(), Signal::KILL);
     // Asked for open work, it is started again.
     assert_eq!(rig.end(&running).reason, EndReason::Lost);
     assert_eq!(rig.end(&pending).reason, EndReason::Completed);
@@ -147,15 +150,43 @@ fn killed() {
 
     let again = rig.submit(&again);
     wait_for("it to run", || rig.read("again") == "x\n");
-    kill(rig.supervisor());
+    signal(rig.supervisor(), Signal::KILL);
     std::fs::write(rig.scratch().join("go"), "").unwrap();
     assert_eq!(rig.end(&again).reason, EndReason::Completed);
     assert_eq!(rig.read("again"), "x\nx\n");
 }
 
-fn kill(process: u32) {
+fn terminated() {
+    let rig = Rig::with(serde_json::json!({"cpus": 1}));
+    let running = rig
+        .submit(&rig.shell("trap 'echo told > told; exit 1' TERM; touch on; sleep 99886 & wait"));
+    let pending = rig.submit(&rig.shell("touch never"));
+    let child = rig.submit(&after(
+        rig.shell("touch never"),
+        &running,
+        DependencyKind::Ok,
+    ));
+    wait_for("it to run", || rig.scratch().join("on").exists());
+    let supervisor = rig.supervisor();
+    signal(supervisor, Signal::TERM);
+    wait_for("the supervisor to end", || {
+        !Path::new("/proc").join(supervisor.to_string()).exists()
+    });
+    assert_eq!(rig.read("told"), "told\n");
+    assert!(processes_with("sleep\x0099886\0").is_empty());
+    for job in [running, pending, child] {
+        assert_eq!(rig.end(&job).reason, EndReason::Cancelled);
+    }
+    assert!(!rig.scratch().join("never").exists());
+    assert_eq!(
+        rig.block_on(stop(rig.options(), false)).unwrap(),
+        Stopped::NotRunning
+    );
+}
+
+fn signal(process: u32, signal: Signal) {
     let process = rustix::process::Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
-    rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    rustix::process::kill_process(process, signal).unwrap();
 }
 
 fn garbage() {
