@@ -150,18 +150,16 @@ impl Inputs {
         let ValueRef::Stored { digest, .. } = value else {
             return self.values.item(value, index);
         };
-        let known = self.lists.iter().position(|list| list.digest() == digest);
-        let at = match known {
-            Some(at) => at,
-            None => {
-                if self.lists.len() >= MOST_LISTS {
-                    self.lists.remove(0);
-                }
-                self.lists.push(self.values.open_list(digest)?);
-                self.lists.len() - 1
-            }
-        };
-        self.lists[at].item(index)
+        if let Some(list) = self.lists.iter().find(|list| list.digest() == digest) {
+            return list.item(index);
+        }
+        if self.lists.len() >= MOST_LISTS {
+            self.lists.remove(0);
+        }
+        let list = self.values.open_list(digest)?;
+        let item = list.item(index)?;
+        self.lists.push(list);
+        Ok(item)
     }
 
     /// Returns the one value, or the list of all items.
