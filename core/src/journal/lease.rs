@@ -74,33 +74,59 @@ pub async fn take(
             }
         }
         let term = journal.term + 1;
-        let path = dir.join(term.to_string());
-        let file = match fs::OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(&path)
-        {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-            Err(error) => return Err(error),
+        let Some(file) = create(dir, term)? else {
+            continue;
         };
-        // Measured after the new file exists: whoever held the term before looks for it between
-        // announcing a request and sending it, so everything that was sent is within this length.
-        let mut before = read_journal(dir)?;
-        before.uncut.retain(|(number, _)| *number != term);
-        let mut lease = Lease {
-            dir: dir.to_owned(),
-            term,
-            file,
-            clock: clock.clone(),
-        };
-        lease.append(Record::Term {
-            holder: own,
-            cuts: before.uncut.clone(),
-        })?;
-        lease.sync()?;
+        let before = measure(dir, term)?;
+        let lease = begin(dir, term, file, clock, own, &before)?;
         return Ok(Taken::Mine(lease, before));
     }
+}
+
+/// Makes the file of a term, unless somebody else was faster.
+pub(super) fn create(dir: &Path, term: u64) -> io::Result<Option<fs::File>> {
+    let made = fs::OpenOptions::new()
+        .append(true)
+        .create_new(true)
+        .open(dir.join(term.to_string()));
+    match made {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads what counts of the terms before.
+///
+/// Done after the new file exists: whoever held the term before looks for it between announcing a
+/// request and sending it, so everything that was sent is within these lengths.
+pub(super) fn measure(dir: &Path, term: u64) -> io::Result<Journal> {
+    let mut before = read_journal(dir)?;
+    before.uncut.retain(|(number, _)| *number != term);
+    Ok(before)
+}
+
+/// Writes the first record of a term: from now on what was measured counts, and nothing behind it.
+pub(super) fn begin(
+    dir: &Path,
+    term: u64,
+    file: fs::File,
+    clock: &Clock,
+    holder: Holder,
+    before: &Journal,
+) -> io::Result<Lease> {
+    let mut lease = Lease {
+        dir: dir.to_owned(),
+        term,
+        file,
+        clock: clock.clone(),
+    };
+    lease.append(Record::Term {
+        holder,
+        cuts: before.uncut.clone(),
+    })?;
+    lease.sync()?;
+    Ok(lease)
 }
 
 /// Waits for a sign of life of whoever holds the newest term, and says whether one came.

@@ -7,6 +7,8 @@
 
 mod holder;
 mod lease;
+#[cfg(test)]
+mod model_tests;
 mod reader;
 mod record;
 
