@@ -5,6 +5,7 @@ use std::io;
 
 use fs_err as fs;
 
+use super::observe::MOST_RETURNS;
 use super::{ElementState, Phase, State};
 use crate::elements::ElementSet;
 use crate::id::Tag;
@@ -98,6 +99,13 @@ pub(super) fn collect(
                     continue;
                 }
                 result.worker.clone_from(&content.worker);
+                let returns = state.returns.get(&(task, result.element));
+                if result.outcome == Outcome::HandedBack
+                    && returns.is_some_and(|returns| *returns >= MOST_RETURNS)
+                {
+                    // All inputs were recorded each time: trying again will not bring them back.
+                    result.outcome = Outcome::Failed;
+                }
                 match result.outcome {
                     Outcome::HandedBack => {
                         handed_back.insert(result.element);
@@ -208,5 +216,69 @@ pub(super) fn close_spool(dir: &RunDir, state: &State, position: u32) -> io::Res
     match fs::remove_dir_all(dir.spool(tag)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::journal::SubmissionRecord;
+    use crate::results::{IndexClaim, WorkerRecord};
+    use crate::rundir::testing::empty_run;
+
+    /// Returns what is recorded when the only element came back, after it did so `returns` times.
+    fn after(returns: u32) -> (Vec<(ElementState, ElementSet)>, ElementSet) {
+        let keep = tempfile::tempdir().unwrap();
+        let dir = empty_run(&keep.path().join("run"));
+        let description =
+            json!({"schema": 1, "name": "w", "tasks": [{"name": "t", "returns": "int"}]});
+        let graph = Graph::check(serde_json::from_value(description).unwrap()).unwrap();
+        let mut state = State::new(&graph);
+        let task = TaskIndex(0);
+        let tag = Tag::from_digest('t', &blake3::hash(b"t"));
+        let all = ElementSet::range(0, 1);
+        state.apply(&Record::Intent(SubmissionRecord {
+            tag: tag.clone(),
+            kind: SubmissionKind::Elements {
+                task,
+                attempt: 1,
+                elements: all,
+                batch: 1,
+            },
+            after: Vec::new(),
+            at_most: None,
+        }));
+        state.returns.insert((task, 0), returns);
+        let worker = WorkerRecord {
+            job: None,
+            node: "n1".to_owned(),
+            log: "0/0".to_owned(),
+        };
+        let IndexClaim::Claimed(mut writer) =
+            Spool::new(dir.spool(&tag)).claim(0, &worker).unwrap()
+        else {
+            panic!("not claimed")
+        };
+        let result = ResultRecord::new(0, Outcome::HandedBack).with_message("`up` is missing");
+        writer.end_element(result).unwrap();
+        let (ingests, _) = collect(&dir, &graph, &state).unwrap();
+        match ingests.into_iter().next().unwrap().record {
+            Record::Ingested {
+                ended, handed_back, ..
+            } => (ended, handed_back),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_element_does_not_come_back_for_ever() {
+        let all = ElementSet::range(0, 1);
+        assert_eq!(after(MOST_RETURNS - 1), (Vec::new(), all.clone()));
+        assert_eq!(
+            after(MOST_RETURNS),
+            (vec![(ElementState::Failed, all)], ElementSet::new())
+        );
     }
 }

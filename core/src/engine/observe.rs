@@ -21,7 +21,7 @@ use crate::workflow::TaskIndex;
 /// How long a job that nobody knows is believed to be there: histories lag behind queues by seconds.
 const UNKNOWN_GRACE: Duration = Duration::from_secs(30);
 /// How often an element may come back unstarted before it is given up.
-const MOST_RETURNS: u32 = 5;
+pub(super) const MOST_RETURNS: u32 = 5;
 
 /// How long to wait for a result after the batch system said that the job has ended.
 #[derive(Debug, Clone, Copy)]

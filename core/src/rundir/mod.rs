@@ -7,6 +7,8 @@ mod layout;
 mod owner;
 mod record;
 mod submission;
+#[cfg(test)]
+pub(crate) mod testing;
 mod value;
 
 pub use layout::{RunDir, RunDirError, create_exclusive, publish};

@@ -15,6 +15,7 @@ use crate::id::{JobId, Tag};
 use crate::results::{
     IndexClaim, Outcome, ResultRecord, Spool, SpoolContent, SpoolWriter, WorkerRecord, read_spool,
 };
+use crate::rundir::testing::empty_run;
 use crate::rundir::{Owner, RunDir, SubmissionFile, SubmissionHeader, ValueRef};
 
 /// A run of one task `t`, whose upstream `up` is task 0.
@@ -38,19 +39,7 @@ fn script(text: &str) -> Value {
 impl Rig {
     fn new() -> Self {
         let keep = tempfile::tempdir().expect("a directory");
-        let path = RunDir::prepare(&keep.path().join("run")).expect("prepared");
-        let record = json!({
-            "schema": 1, "run_id": "20260101-000000-abcdef", "created": "", "version": "0",
-            "description": {"schema": 1, "name": "w", "tasks": []},
-            "parameters": {"values": {}, "tasks": {}}, "backend": {},
-            "capabilities": {
-                "array_limit": null, "array_base": 0, "element_wise": true, "failed_parent": "runs",
-                "after_not_ok": true, "not_before": true, "concurrency_limit": true,
-                "element_cancel": true, "history": null, "submit_from_jobs": true,
-                "serves_indices": false, "message_timeout": {"secs": 0, "nanos": 0}},
-            "launcher": [], "dispatch": "job", "latency_ms": 0});
-        let dir =
-            RunDir::found(path, serde_json::from_value(record).expect("a record")).expect("a run");
+        let dir = empty_run(&keep.path().join("run"));
         Self {
             _keep: keep,
             dir,
