@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use reflow_core::engine::{self, RunState, RunStatus, Services, WaitOptions};
 use reflow_core::rundir::RunDir;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::context::Context;
-use crate::error::CliError;
+use crate::error::{CliError, Kind};
 use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::render::status;
@@ -50,20 +51,31 @@ pub(crate) fn summary(ended: &RunStatus) -> String {
 }
 
 /// Shows text beside the progress.
-pub(crate) fn announce(text: &str) {
+fn announce(text: &str) {
     use std::io::Write as _;
     // Progress is worth nothing to a closed standard error.
     anstream::stderr().lock().write_all(text.as_bytes()).ok();
 }
 
-/// Watches a run until it has ended.
-pub(crate) fn to_the_end(context: &Context, run: &RunDir, quiet: bool) -> Result<Ending, CliError> {
+/// Watches a run until it has ended. From when `announcement` is shown, Ctrl-C ends the watching.
+pub(crate) fn to_the_end(
+    context: &Context,
+    run: &RunDir,
+    announcement: &str,
+    quiet: bool,
+) -> Result<Ending, CliError> {
     let mut progress = if quiet || context.output.json {
         Progress::silent()
     } else {
         Progress::on_standard_error()
     };
     let ending = Context::runtime()?.block_on(async {
+        let mut interrupts = signal(SignalKind::interrupt()).map_err(|error| {
+            CliError::from_error(Kind::Fault, &error).doing("signals cannot be received")
+        })?;
+        if !quiet && !context.output.json {
+            announce(announcement);
+        }
         let to_the_end = async {
             let scheduler = context.connect_for(run).await?;
             let services = Services::system();
@@ -75,8 +87,9 @@ pub(crate) fn to_the_end(context: &Context, run: &RunDir, quiet: bool) -> Result
             Ok(Ending::Run(Box::new(ended)))
         };
         tokio::select! {
+            biased;
+            _ = interrupts.recv() => Ok(Ending::Interrupted),
             ending = to_the_end => ending,
-            _ = tokio::signal::ctrl_c() => Ok(Ending::Interrupted),
         }
     });
     progress.finish();

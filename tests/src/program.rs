@@ -217,7 +217,7 @@ impl Drop for Program {
         if self.backend == "local" {
             // Best effort: where no supervisor was started, there is nothing to stop.
             let _ = self
-                .command(&["backend", "stop", "local"])
+                .command(&["backend", "stop", "local", "--force"])
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .status();

@@ -29,10 +29,8 @@ pub(crate) fn execute(
     matches: &ArgMatches,
 ) -> Result<Exit, CliError> {
     let submitted = submit::submit(context, &args.options, workflow, matches)?;
-    if !args.quiet && !context.output.json {
-        watch::announce(&submitted.announcement());
-    }
-    let ending = watch::to_the_end(context, &submitted.run, args.quiet)?;
+    let announcement = submitted.announcement();
+    let ending = watch::to_the_end(context, &submitted.run, &announcement, args.quiet)?;
     finish(context, &ending, &submitted.name())
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Args {
 
 pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let run = context.find_run(&args.run.run)?;
-    let ending = watch::to_the_end(context, &run, args.quiet)?;
+    let ending = watch::to_the_end(context, &run, "", args.quiet)?;
     let name = run.path().display().to_string();
     let name = shlex::try_quote(&name).map_or(name.clone(), std::borrow::Cow::into_owned);
     run::finish(context, &ending, &name)

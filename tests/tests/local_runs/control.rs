@@ -102,15 +102,21 @@ fn cancel_of_finished() {
 fn interrupt() {
     let program = Program::local();
     program.write("reflow.toml", GATED);
+    let said = program.home().join("said");
+    let output = fs_err::File::create(&said).expect("the home is ours");
     let mut process = program
         .command(&["run", "-w", "reflow.toml", "--run-dir", "run"])
         .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
+        .stderr(output.into_parts().0)
         .spawn()
         .expect("it starts");
     wait_for("the run to be submitted", || {
         let status = program.run(&["--json", "status", "run"]);
         status.code == Some(0) && status.json()["tasks"][0]["elements"]["running"] == 1
+    });
+    // Until it has said what it submitted, an interrupt ends it like any program.
+    wait_for("it to be watched", || {
+        fs_err::metadata(&said).is_ok_and(|said| said.len() > 0)
     });
     let pid = i32::try_from(process.id()).expect("a pid");
     rustix::process::kill_process(
