@@ -12,14 +12,17 @@ use super::ingest::{self, Spooled};
 use super::observe::{self, Suspects};
 use super::plan::{Action, NothingRemembered, Snapshot, plan};
 use super::request::{FileBuilder, job_request};
-use super::{Dispatched, EngineError, Phase, Services, State};
+use super::{Dispatched, ElementState, EngineError, Phase, Services, State};
+use crate::elements::ElementSet;
 use crate::id::{JobId, Tag};
 use crate::journal::{
     HEARTBEAT, Journal, Lease, LeaseError, NotSent, Record, SubmissionKind, SubmissionRecord,
 };
 use crate::results::ResultFinder;
 use crate::rundir::{Owner, RunDir};
-use crate::scheduler::{FailedParent, Found, JobRequest, Scheduler, SchedulerErrorKind, Target};
+use crate::scheduler::{
+    EndReason, FailedParent, Found, JobRequest, Scheduler, SchedulerErrorKind, Target,
+};
 use crate::workflow::Graph;
 
 /// Refusals for now, in a row, after which a pass gives up.
@@ -522,10 +525,29 @@ impl<'a> Pass<'a> {
             observe::Verdict::NeverStarted { position, elements } => {
                 let tag = self.state.submission(position).record.tag.clone();
                 self.lease.check()?;
-                let elements = observe::take_back(self.dir, &self.state, position, elements)?;
-                if elements.is_empty() {
-                    return Ok(false);
+                let taken = observe::take_back(self.dir, &self.state, position, elements.clone())?;
+                let left: ElementSet = elements
+                    .iter()
+                    .filter(|element| !taken.contains(*element))
+                    .collect();
+                // A worker has claimed their index, and is gone with its job: nobody comes to them any
+                // more, and a claim is never given back.
+                if let Some(task) = self.state.submission(position).record.task()
+                    && !left.is_empty()
+                {
+                    self.record(Record::Ended {
+                        task,
+                        elements: left,
+                        state: ElementState::Lost,
+                        reason: Some(EndReason::Lost),
+                        message: "its worker stopped before its turn came, and its job is gone"
+                            .to_owned(),
+                    })?;
                 }
+                if taken.is_empty() {
+                    return Ok(true);
+                }
+                let elements = taken;
                 self.record(Record::HandedBack { tag, elements })?;
             }
         }

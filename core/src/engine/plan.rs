@@ -484,10 +484,10 @@ impl Planner<'_> {
             }
         }
         if declared.array_parallelism.is_some() {
-            // Submissions of one task take turns, so that its limit holds over all of them: each comes
-            // after the one before it, which came after those before.
-            if let Some(newest) = self.state.task(task).live.last() {
-                edges.entry(*newest).or_insert(DependencyKind::Any);
+            // Submissions of one task take turns, so that its limit holds over all of them. After each of
+            // those before, and not just after the last: that one may be cancelled while it waits.
+            for position in &self.state.task(task).live {
+                edges.entry(*position).or_insert(DependencyKind::Any);
             }
         }
         let after = edges

@@ -179,6 +179,14 @@ impl SubmissionRecord {
         }
     }
 
+    /// Returns the task whose elements it runs, if it does.
+    pub fn task(&self) -> Option<TaskIndex> {
+        match self.kind {
+            SubmissionKind::Elements { task, .. } => Some(task),
+            SubmissionKind::Dispatch | SubmissionKind::Guard { .. } => None,
+        }
+    }
+
     /// Returns whether it plans and runs no elements.
     pub fn is_driver(&self) -> bool {
         !matches!(self.kind, SubmissionKind::Elements { .. })

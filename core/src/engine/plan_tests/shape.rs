@@ -192,7 +192,7 @@ fn a_limit_holds_over_all_submissions_of_a_task_by_taking_turns() {
     width each = 9
     send each[0..4] at most 3 after -
     send each#2[4..8] at most 3 after each:any
-    send each#3[8..9] after each#2:any
+    send each#3[8..9] after each:any each#2:any
     send d2 after each#3:any
     ");
 
@@ -205,7 +205,7 @@ fn a_limit_holds_over_all_submissions_of_a_task_by_taking_turns() {
     width each = 9
     send each[0..3] after -
     send each#2[3..6] after each:any
-    send each#3[6..9] after each#2:any
+    send each#3[6..9] after each:any each#2:any
     send d2 after each#3:any
     ");
 }
