@@ -129,6 +129,30 @@ impl World {
         self.settle();
     }
 
+    /// The supervisor is killed and started again: what ran is lost, what waited goes on.
+    fn restart(&mut self) {
+        let old = std::mem::replace(&mut self.queue, Queue::new(CAPACITY));
+        self.now.mono = 0;
+        self.told_to_end.clear();
+        for (job, index) in std::mem::take(&mut self.running) {
+            self.ended.insert((job, index), EndReason::Lost);
+        }
+        for number in 0..self.plans.len() as u64 {
+            let before = old.job(number).expect("it was submitted");
+            let mut elements = before.elements.clone();
+            for element in &mut elements {
+                if element.phase == Phase::Running {
+                    element.phase = Phase::Ended;
+                    element.end = End::without_status(EndReason::Lost, self.now.wall);
+                }
+            }
+            let (request, parents) = (before.request.clone(), before.parents.clone());
+            let job = Job::new(request, before.needs, parents, elements);
+            self.queue.insert(self.now, number, job);
+        }
+        self.settle();
+    }
+
     /// Lets the queue decide, and checks everything that comes out.
     fn settle(&mut self) {
         self.queue.tick(self.now);
@@ -271,6 +295,7 @@ enum Step {
     End(prop::sample::Index, bool),
     Cancel(prop::sample::Index, Option<u32>),
     Pass(u64),
+    Restart,
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -294,11 +319,12 @@ fn plan() -> impl Strategy<Value = Plan> {
 fn step() -> impl Strategy<Value = Step> {
     let index = any::<prop::sample::Index>;
     prop_oneof![
-        3 => (plan(), prop::collection::vec((index(), 0..4u8), 0..3))
+        6 => (plan(), prop::collection::vec((index(), 0..4u8), 0..3))
             .prop_map(|(plan, parents)| Step::Submit(plan, parents)),
-        5 => (index(), prop::bool::weighted(0.8)).prop_map(|(which, ok)| Step::End(which, ok)),
-        1 => (index(), prop::option::of(0..5u32)).prop_map(|(which, index)| Step::Cancel(which, index)),
-        1 => (0..100_000u64).prop_map(Step::Pass),
+        10 => (index(), prop::bool::weighted(0.8)).prop_map(|(which, ok)| Step::End(which, ok)),
+        2 => (index(), prop::option::of(0..5u32)).prop_map(|(which, index)| Step::Cancel(which, index)),
+        2 => (0..100_000u64).prop_map(Step::Pass),
+        1 => Just(Step::Restart),
     ]
 }
 
@@ -342,6 +368,7 @@ fn take(world: &mut World, step: Step) {
         }
         Step::End(..) | Step::Cancel(..) => {}
         Step::Pass(milliseconds) => world.pass(milliseconds),
+        Step::Restart => world.restart(),
     }
 }
 
