@@ -514,7 +514,7 @@ impl Simulation {
         let running: usize = world
             .jobs
             .iter()
-            .filter(|other| other.task() == task)
+            .filter(|other| other.task() == task && self.is_owned(other))
             .map(|other| {
                 other
                     .indices

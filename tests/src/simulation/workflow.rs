@@ -23,7 +23,19 @@ pub(super) fn random(random: &mut Random) -> Graph {
                 .cloned()
                 .collect();
             let source = random.one(&sources).0.clone();
-            parameters.push(parameter("item", "int", &[&source], false, false));
+            let is_joined = random.happens(200);
+            if is_joined {
+                // Several steps one behind the other, single tasks among them.
+                let other = random.one(&made).0.clone();
+                let steps = if random.happens(500) {
+                    [source.as_str(), other.as_str()]
+                } else {
+                    [other.as_str(), source.as_str()]
+                };
+                parameters.push(parameter("item", "int", &steps, true, false));
+            } else {
+                parameters.push(parameter("item", "int", &[&source], false, false));
+            }
             if random.happens(200) {
                 let (other, _, _) = random.one(&made).clone();
                 let (_, other_array, other_list) = made
@@ -37,7 +49,7 @@ pub(super) fn random(random: &mut Random) -> Graph {
                 };
                 parameters.push(parameter("all", ty, &[&other], false, true));
             }
-            if random.happens(100) {
+            if !is_joined && random.happens(100) {
                 // Zipped with itself: equal lengths by construction.
                 parameters.push(parameter("again", "int", &[&source], false, false));
             }
