@@ -44,7 +44,7 @@ pub(super) fn state_of(outcome: Outcome) -> Option<ElementState> {
 }
 
 /// Returns whether a task fans out over the lists that `task` returns.
-fn counts_items(graph: &Graph, task: TaskIndex) -> bool {
+pub(super) fn counts_items(graph: &Graph, task: TaskIndex) -> bool {
     graph.task(task).consumers.iter().any(|consumer| {
         graph
             .task(*consumer)

@@ -20,6 +20,8 @@ use crate::workflow::TaskIndex;
 
 /// How long a job that nobody knows is believed to be there: histories lag behind queues by seconds.
 const UNKNOWN_GRACE: Duration = Duration::from_secs(30);
+/// How soon the batch system is asked again about a job that it does not know.
+pub(super) const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// How often an element may come back unstarted before it is given up.
 pub(super) const MOST_RETURNS: u32 = 5;
 
@@ -90,12 +92,14 @@ pub(super) fn judge(
                 .filter(|(_, known)| *known == is_known);
             let since = before.map_or_else(Instant::now, |(since, _)| *since);
             suspected.insert((*position, element), (since, is_known));
-            let grace = if is_known { grace.ended } else { grace.unknown };
-            let left = grace.saturating_sub(since.elapsed());
+            let left =
+                if is_known { grace.ended } else { grace.unknown }.saturating_sub(since.elapsed());
             if before.is_some() && left.is_zero() {
                 return true;
             }
-            judged.wait = Some(judged.wait.map_or(left, |wait| wait.min(left)));
+            // What is not known now may be known soon.
+            let next = if is_known { left } else { left.min(ASK_AGAIN) };
+            judged.wait = Some(judged.wait.map_or(next, |wait| wait.min(next)));
             false
         };
         let SubmissionKind::Elements {

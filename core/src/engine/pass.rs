@@ -27,7 +27,11 @@ use crate::workflow::Graph;
 
 /// Refusals for now, in a row, after which a pass gives up.
 const MOST_REFUSALS: u32 = 4;
+/// Questions about jobs not answered, in a row, after which a pass leaves them to the next.
+const MOST_UNANSWERED: u32 = 12;
 const FIRST_DELAY: Duration = Duration::from_secs(1);
+/// How often a pass that waits looks for requests.
+const LOOK: Duration = Duration::from_millis(200);
 
 pub(super) struct Pass<'a> {
     dir: &'a RunDir,
@@ -37,11 +41,15 @@ pub(super) struct Pass<'a> {
     lease: Lease,
     state: State,
     own: Option<Tag>,
+    /// The number of submissions when this pass began.
+    begun: u32,
     finder: ResultFinder,
     suspects: Suspects,
     /// When requests of unknown fate were first looked up in vain.
     absent: BTreeMap<u32, Instant>,
     refusals: u32,
+    /// Questions about jobs that were not answered, in a row.
+    unanswered: u32,
     /// The words of the last refusal.
     refusal: String,
     /// What was refused for good.
@@ -58,18 +66,21 @@ impl<'a> Pass<'a> {
         journal: &Journal,
         own: Option<Tag>,
     ) -> Self {
+        let state = State::fold(graph, &journal.entries);
         Self {
+            begun: state.submissions.len() as u32,
             dir,
             graph,
             scheduler,
             services,
             lease,
-            state: State::fold(graph, &journal.entries),
+            state,
             own,
             finder: ResultFinder::new(dir.clone()),
             suspects: Suspects::default(),
             absent: BTreeMap::new(),
             refusals: 0,
+            unanswered: 0,
             refusal: String::new(),
             refused: None,
         }
@@ -161,6 +172,7 @@ impl<'a> Pass<'a> {
     }
 
     async fn work(&mut self) -> Result<(), EngineError> {
+        let mut patience = LOOK;
         loop {
             // Done by what follows: the results that the requests are about are there already.
             self.answer_wakes()?;
@@ -170,12 +182,13 @@ impl<'a> Pass<'a> {
             self.services.probe.reach("ingest").await;
             let spooled = self.ingest()?;
             let intents_wait = self.resolve_intents().await?;
-            let is_changed = self.plan_and_act().await?;
+            let is_changed = self.plan_and_act(Drivers::Later).await?;
             self.cancel_abandoned().await?;
             if self.state.finished.is_some() {
                 return Ok(());
             }
-            if is_changed || self.is_cancel_new()? || !wakes(self.dir)?.is_empty() {
+            if is_changed || self.is_called()? {
+                patience = LOOK;
                 continue;
             }
             let watch_wait = self.observe(&spooled).await?;
@@ -184,10 +197,41 @@ impl<'a> Pass<'a> {
                 (Some(a), Wait::For(b)) => a.min(b),
                 (Some(a), Wait::Nothing) => a,
                 (None, Wait::For(b)) => b,
-                (None, Wait::Nothing) => return Ok(()),
+                (None, Wait::Nothing) => {
+                    // Only now: a dispatch that waits for jobs which are gone would start at once, and
+                    // find no more than we do.
+                    let is_changed = self.plan_and_act(Drivers::Now).await?;
+                    let is_unsure = self.state.live().any(|(_, it)| it.phase == Phase::Intended);
+                    if self.is_called()?
+                        || (is_changed && (is_unsure || self.state.paused.is_some()))
+                    {
+                        continue;
+                    }
+                    return Ok(());
+                }
             };
-            self.beating(tokio::time::sleep(wait)).await?;
+            // What is awaited is mostly a matter of moments: a result that was written since it was
+            // looked for, a job on its way into the history.
+            self.pause(wait.min(patience)).await?;
+            patience = (patience * 2).min(observe::ASK_AGAIN);
+        }
+    }
+
+    /// Returns whether somebody wants something of us.
+    fn is_called(&self) -> Result<bool, EngineError> {
+        Ok(self.is_cancel_new()? || !wakes(self.dir)?.is_empty())
+    }
+
+    /// Waits, but no longer than until somebody asks for something.
+    async fn pause(&self, wait: Duration) -> Result<(), EngineError> {
+        let started = Instant::now();
+        loop {
             self.lease.check()?;
+            let left = wait.saturating_sub(started.elapsed());
+            if left.is_zero() || self.is_called()? {
+                return Ok(());
+            }
+            self.beating(tokio::time::sleep(left.min(LOOK))).await?;
         }
     }
 
@@ -287,7 +331,7 @@ impl<'a> Pass<'a> {
     // --- planning ---
 
     /// Plans and carries the plan out; says whether anything was done.
-    async fn plan_and_act(&mut self) -> Result<bool, EngineError> {
+    async fn plan_and_act(&mut self, drivers: Drivers) -> Result<bool, EngineError> {
         let snapshot = Snapshot {
             run: &self.dir.record().run_id,
             graph: self.graph,
@@ -307,6 +351,8 @@ impl<'a> Pass<'a> {
                     self.record(record)?;
                     is_changed = true;
                 }
+                Action::Send(submission)
+                    if drivers == Drivers::Later && !self.is_due(&submission) => {}
                 Action::Send(submission) => {
                     if self.is_cancel_new()? {
                         return Ok(true);
@@ -322,6 +368,16 @@ impl<'a> Pass<'a> {
             }
         }
         Ok(is_changed)
+    }
+
+    /// Returns whether a request is sent before it is known what has died: elements, and the guard of the
+    /// guard that is planning.
+    fn is_due(&self, submission: &SubmissionRecord) -> bool {
+        match &submission.kind {
+            SubmissionKind::Elements { .. } => true,
+            SubmissionKind::Dispatch => false,
+            SubmissionKind::Guard { of } => self.own.as_ref() == Some(of),
+        }
     }
 
     /// Announces and sends one request; says whether anything was done.
@@ -436,13 +492,15 @@ impl<'a> Pass<'a> {
 
     // --- watching ---
 
-    /// Asks the batch system about what is under way, and ends what has died.
+    /// Asks the batch system about what was under way when this pass began, and ends what has died. What
+    /// was sent since is the business of the dispatch that waits for it.
     async fn observe(&mut self, spooled: &Spooled) -> Result<Wait, EngineError> {
         let jobs: Vec<(u32, JobId)> = self
             .state
             .live()
-            .filter(|(_, submission)| {
-                !matches!(submission.record.kind, SubmissionKind::Guard { .. })
+            .filter(|(position, submission)| {
+                *position < self.begun
+                    && !matches!(submission.record.kind, SubmissionKind::Guard { .. })
             })
             .filter_map(|(position, submission)| Some((position, submission.job.clone()?)))
             .collect();
@@ -454,12 +512,13 @@ impl<'a> Pass<'a> {
         let ids: Vec<JobId> = jobs.iter().map(|(_, job)| job.clone()).collect();
         let statuses = match self.beating(self.scheduler.status(&ids)).await? {
             Ok(statuses) if statuses.len() == ids.len() => statuses,
-            Ok(_) => return Ok(Wait::Nothing),
+            Ok(_) => return Ok(self.ask_again()),
             Err(error) => {
                 tracing::warn!(%error, "the batch system does not say how the jobs are");
-                return Ok(Wait::Nothing);
+                return Ok(self.ask_again());
             }
         };
+        self.unanswered = 0;
         let grace = observe::Grace::new(Duration::from_millis(self.dir.record().latency_ms));
         let watched: Vec<_> = jobs
             .into_iter()
@@ -484,6 +543,16 @@ impl<'a> Pass<'a> {
             Some(wait) => Wait::For(wait),
             None => Wait::Nothing,
         })
+    }
+
+    /// Waits for an answer, for some time: nothing can be said of the jobs until then.
+    fn ask_again(&mut self) -> Wait {
+        self.unanswered += 1;
+        if self.unanswered < MOST_UNANSWERED {
+            Wait::For(observe::ASK_AGAIN)
+        } else {
+            Wait::Nothing
+        }
     }
 
     fn pronounce(
@@ -553,6 +622,15 @@ impl<'a> Pass<'a> {
         }
         Ok(true)
     }
+}
+
+/// When dispatch jobs are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drivers {
+    /// Not in this turn.
+    Later,
+    /// Now.
+    Now,
 }
 
 /// What there is to wait for.

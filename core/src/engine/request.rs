@@ -11,8 +11,8 @@ use crate::id::Tag;
 use crate::journal::{SubmissionKind, SubmissionRecord};
 use crate::results::ResultFinder;
 use crate::rundir::{
-    InputPlan, RunDir, SourcePlan, SubmissionFile, SubmissionHeader, UpstreamPart, UpstreamPlan,
-    ValueRef,
+    DispatchMode, InputPlan, RunDir, SourcePlan, SubmissionFile, SubmissionHeader, UpstreamPart,
+    UpstreamPlan, ValueRef,
 };
 use crate::scheduler::{
     ArrayRequest, Command, Dependency, JobRequest, OutputPaths, Resources, Walltime,
@@ -177,6 +177,9 @@ impl FileBuilder<'_> {
             upstream: upstream.into_values().collect(),
             after,
             latency_ms: record.latency_ms,
+            plans: record.dispatch == DispatchMode::Worker
+                && !declared.array
+                && super::ingest::counts_items(self.graph, task),
         };
         SubmissionFile::write(&self.dir.submission(tag), &header, elements)
     }

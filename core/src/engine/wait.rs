@@ -25,7 +25,7 @@ pub struct WaitOptions {
 impl Default for WaitOptions {
     fn default() -> Self {
         Self {
-            slowest_look: Duration::from_secs(2),
+            slowest_look: Duration::from_millis(500),
         }
     }
 }

@@ -66,9 +66,9 @@ pub struct BackendRecord {
 #[serde(rename_all = "snake_case")]
 pub enum DispatchMode {
     /// Short dispatch jobs.
-    #[default]
     Job,
-    /// Dispatch jobs, and before them the worker that fixed a width.
+    /// Dispatch jobs, and before them the worker that fixed a width: no queue wait in between.
+    #[default]
     Worker,
     /// `wait`, `run` or `drive` on a login node, where nodes may not submit.
     Login,

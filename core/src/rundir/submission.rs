@@ -42,6 +42,9 @@ pub struct SubmissionHeader {
     pub after: Vec<TaskIndex>,
     /// How long a file written on one node may take to be seen here, in milliseconds.
     pub latency_ms: u64,
+    /// Whether the worker plans the run again when it has ended: its result fixes a width.
+    #[serde(default)]
+    pub plans: bool,
 }
 
 /// The elements of a submission, in ascending order.

@@ -58,6 +58,9 @@ pub struct WorkerReport {
     pub unsuccessful: u32,
     /// Whether the submission was left alone: it belongs to another job or is over.
     pub left_alone: bool,
+    /// Whether the caller should plan the run again now ([`crate::engine::dispatch`]): a width is known
+    /// that was not known before, and the run wants no queue wait for it.
+    pub plans: bool,
 }
 
 impl WorkerReport {
@@ -128,8 +131,9 @@ fn run_worker(
     }
     match options.mode {
         WorkerMode::Index(index) => {
-            let report = worker.run_index(index)?;
+            let mut report = worker.run_index(index)?;
             worker.tidy(index);
+            report.plans = worker.file.header.plans && report.succeeded > 0;
             Ok(report)
         }
         WorkerMode::Serve => worker.serve(),

@@ -481,21 +481,8 @@ impl Simulation {
             }
         }
         let world = lock(&self.world);
-        let stuck = world.capabilities.failed_parent == FailedParent::PendForever;
-        // A guard that can never start does not keep a run going.
-        world.jobs.iter().any(|job| {
-            !job.is_over()
-                && !(stuck
-                    && job.request.dependencies.iter().any(|dependency| {
-                        world
-                            .job(&dependency.job)
-                            .is_some_and(super::world::Job::is_over)
-                    })
-                    && job
-                        .indices
-                        .iter()
-                        .all(|index| index.state == IndexState::Pending))
-        })
+        // What can never start does not keep a run going.
+        (0..world.jobs.len()).any(|job| !world.jobs[job].is_over() && !world.is_stuck(job))
     }
 
     /// Returns whether workers of a job run bodies: those of a request that was given up do not.

@@ -211,6 +211,16 @@ impl World {
         starting
     }
 
+    /// Returns whether nothing of a job will ever start.
+    pub(super) fn is_stuck(&self, job: usize) -> bool {
+        let mut pending = self.jobs[job].indices.iter().enumerate();
+        pending.all(|(index, entry)| match entry.state {
+            IndexState::Pending => matches!(self.held(job, index), Held::Never),
+            IndexState::Ended { .. } => true,
+            _ => false,
+        })
+    }
+
     fn held(&self, job: usize, index: usize) -> Held {
         let mut waits = false;
         for dependency in &self.jobs[job].request.dependencies {

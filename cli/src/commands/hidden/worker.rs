@@ -19,8 +19,9 @@ pub(super) fn execute(options: &Options) -> Result<ExitCode, CliError> {
         WorkerMode::Index(options.parsed("index")?)
     };
     let environment = environment();
+    let run_dir = options.path("run-dir")?;
     let report = run(&WorkerOptions {
-        run_dir: options.path("run-dir")?,
+        run_dir: run_dir.clone(),
         submission: options.parsed("submission")?,
         mode,
         job: job(&environment),
@@ -34,6 +35,14 @@ pub(super) fn execute(options: &Options) -> Result<ExitCode, CliError> {
         })?),
     })
     .map_err(|error| CliError::from_error(Kind::Request, &error))?;
+    if report.plans
+        && let Err(error) = super::dispatch::plan(&run_dir, None)
+    {
+        // The dispatch job that waits for this one does it.
+        crate::output::warn(&format!(
+            "the run could not be planned further from here: {error}"
+        ));
+    }
     Ok(ExitCode::from(report.exit_status()))
 }
 
