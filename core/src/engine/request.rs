@@ -179,9 +179,20 @@ impl FileBuilder<'_> {
             latency_ms: record.latency_ms,
             plans: record.dispatch == DispatchMode::Worker
                 && !declared.array
-                && super::ingest::counts_items(self.graph, task),
+                && (super::ingest::counts_items(self.graph, task) || self.is_last(task)),
         };
         SubmissionFile::write(&self.dir.submission(tag), &header, elements)
+    }
+
+    /// Returns whether a task is the only one that nothing comes after: when it has ended, so has the run,
+    /// or something has failed.
+    fn is_last(&self, task: TaskIndex) -> bool {
+        let mut last = self
+            .graph
+            .order()
+            .iter()
+            .filter(|task| self.graph.task(**task).consumers.is_empty());
+        last.next() == Some(&task) && last.next().is_none()
     }
 
     fn source(&mut self, delivery: Delivery, source: Source) -> io::Result<SourcePlan> {

@@ -42,7 +42,8 @@ pub struct SubmissionHeader {
     pub after: Vec<TaskIndex>,
     /// How long a file written on one node may take to be seen here, in milliseconds.
     pub latency_ms: u64,
-    /// Whether the worker plans the run again when it has ended: its result fixes a width.
+    /// Whether the worker plans the run again when it has ended: its result fixes a width, or
+    /// it is the last.
     #[serde(default)]
     pub plans: bool,
 }

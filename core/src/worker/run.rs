@@ -59,7 +59,7 @@ pub struct WorkerReport {
     /// Whether the submission was left alone: it belongs to another job or is over.
     pub left_alone: bool,
     /// Whether the caller should plan the run again now ([`crate::engine::dispatch`]): a width is known
-    /// that was not known before, and the run wants no queue wait for it.
+    /// that was not known before, or nothing comes after, and the run wants no queue wait for it.
     pub plans: bool,
 }
 

@@ -321,7 +321,11 @@ impl Simulation {
             program: None,
             launcher: vec!["reflow".to_owned()],
             files: Vec::new(),
-            dispatch: DispatchMode::Job,
+            dispatch: if self.seed.is_multiple_of(3) {
+                DispatchMode::Worker
+            } else {
+                DispatchMode::Job
+            },
             environment: JobEnvironment::default(),
             latency_ms: 0,
         }
@@ -577,7 +581,12 @@ impl Simulation {
         let report = run_with(&options, &mut bodies);
         trace(|| format!("worker of {} index {index}: {report:?}", options.submission));
         match report {
-            Ok(report) => ExitStatus::from_code(i32::from(report.exit_status())),
+            Ok(report) => {
+                if report.plans {
+                    self.start_dispatch(dir, None, None);
+                }
+                ExitStatus::from_code(i32::from(report.exit_status()))
+            }
             Err(_) => ExitStatus {
                 signal: Some(9),
                 ..ExitStatus::new(EndReason::NodeFailure)
