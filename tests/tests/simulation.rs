@@ -1,13 +1,18 @@
 //! Random runs of the engine against a simulated cluster.
 //!
 //! `REFLOW_SIMULATION_RUNS` sets their number, `REFLOW_SIMULATION_SEED` the first seed; with
-//! `REFLOW_SIMULATION_RUNS=1` a failing run is replayed from the seed that was printed.
+//! `REFLOW_SIMULATION_RUNS=1` a failing run is replayed from the seed that was printed, and with
+//! `REFLOW_SIMULATION_KEEP=1` its directory stays.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use reflow_tests::simulation::{Summary, run};
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the runs are chosen by the environment, as cargo passes on nothing else to all tests"
+)]
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
@@ -24,7 +29,7 @@ fn every_run_ends_right_whatever_fails() {
         std::env::temp_dir()
     };
     let scratch = tempfile::Builder::new()
-        .disable_cleanup(std::env::var_os("REFLOW_SIMULATION_KEEP").is_some())
+        .disable_cleanup(setting("REFLOW_SIMULATION_KEEP", 0) > 0)
         .tempdir_in(base)
         .expect("a scratch directory");
     let next = AtomicU64::new(first);

@@ -136,7 +136,6 @@ impl Oracle<'_> {
     }
 
     fn items(
-        &self,
         source: reflow_core::workflow::Source,
         width: u32,
         values: &BTreeMap<(TaskIndex, u32), Value>,
@@ -174,11 +173,10 @@ impl Oracle<'_> {
             .find(|input| input.delivery == Delivery::Spread)?;
         let mut width = 0;
         for source in &input.sources {
-            let upstream = match self.state.task(source.task).width {
-                Width::Known(width) => width,
-                _ => return None,
+            let Width::Known(upstream) = self.state.task(source.task).width else {
+                return None;
             };
-            width += self.items(*source, upstream, values)?.len() as u32;
+            width += Self::items(*source, upstream, values)?.len() as u32;
         }
         Some(width)
     }
@@ -200,7 +198,7 @@ impl Oracle<'_> {
         for input in &self.graph.task(task).inputs {
             let mut items = Vec::new();
             for source in &input.sources {
-                items.extend(self.items(*source, width(source.task)?, values)?);
+                items.extend(Self::items(*source, width(source.task)?, values)?);
             }
             let value = match input.delivery {
                 Delivery::Direct => values.get(&(input.sources.first()?.task, 0))?.clone(),

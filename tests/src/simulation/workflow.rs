@@ -54,7 +54,7 @@ pub(super) fn random(random: &mut Random) -> Graph {
                 parameters.push(parameter("again", "int", &[&source], false, false));
             }
         } else if !made.is_empty() && random.happens(850) {
-            for position in 0..1 + random.below(2) {
+            for position in 0..=random.below(2) {
                 let (source, source_array, source_list) = random.one(&made).clone();
                 let name = format!("p{position}");
                 if random.happens(250) {
@@ -119,7 +119,7 @@ pub(super) fn body(
     for byte in task.bytes() {
         number = mix(number ^ u64::from(byte));
     }
-    if mix(number ^ u64::from(element)) % 12 == 0 {
+    if mix(number ^ u64::from(element)).is_multiple_of(12) {
         return None;
     }
     for (name, value) in inputs {

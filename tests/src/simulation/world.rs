@@ -238,12 +238,14 @@ impl World {
             match dependency.kind {
                 DependencyKind::Any => waits |= !parent.is_over(),
                 DependencyKind::Ok if ignores => waits |= !parent.is_over(),
-                DependencyKind::Ok if !parent.is_over() => waits = true,
-                DependencyKind::Ok if parent.indices.iter().any(is_bad) => return Held::Never,
-                DependencyKind::Ok => {}
-                DependencyKind::NotOk if !parent.is_over() => waits = true,
-                DependencyKind::NotOk if !parent.indices.iter().any(is_bad) => return Held::Never,
-                DependencyKind::NotOk => {}
+                DependencyKind::Ok | DependencyKind::NotOk => {
+                    let wants_bad = dependency.kind == DependencyKind::NotOk;
+                    if !parent.is_over() {
+                        waits = true;
+                    } else if parent.indices.iter().any(is_bad) != wants_bad {
+                        return Held::Never;
+                    }
+                }
                 DependencyKind::ElementWise => match parent.indices.get(index) {
                     Some(theirs) if is_bad(theirs) && !ignores => return Held::Never,
                     Some(theirs) => waits |= !matches!(theirs.state, IndexState::Ended { .. }),
