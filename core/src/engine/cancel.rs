@@ -4,7 +4,7 @@ use fs_err as fs;
 
 use super::{DispatchOptions, Dispatched, EngineError, RunState, Services, State, dispatch};
 use crate::id::{JobId, Tag};
-use crate::journal::{SubmissionKind, read_journal};
+use crate::journal::SubmissionKind;
 use crate::rundir::{RunDir, create_exclusive};
 use crate::scheduler::{Found, JobState, Scheduler, Target};
 use crate::workflow::Graph;
@@ -35,13 +35,7 @@ pub async fn cancel(
     services: &Services,
 ) -> Result<CancelReport, EngineError> {
     let graph = Graph::check(dir.record().description.clone())?;
-    let read = || -> Result<State, EngineError> {
-        Ok(State::fold(
-            &graph,
-            &read_journal(&dir.inside("journal"))?.entries,
-        ))
-    };
-    let state = read()?;
+    let state = State::read(dir, &graph)?;
     if let Some(finished) = state.finished {
         return Ok(CancelReport {
             state: finished,
@@ -88,7 +82,7 @@ pub async fn cancel(
             Err(error) => return Err(error),
         }
     }
-    let state = read()?;
+    let state = State::read(dir, &graph)?;
     let left = sweep(&state, scheduler).await?;
     Ok(CancelReport {
         state: state.finished.unwrap_or(RunState::Cancelled),

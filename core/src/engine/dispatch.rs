@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use fs_err as fs;
 
+use super::checkpoint::{self, Checkpoint};
 use super::pass::Pass;
-use super::{EngineError, RunState, Services};
+use super::{EngineError, RunState, Services, State};
 use crate::id::Tag;
 use crate::journal::{Taken, take};
 use crate::rundir::{RunDir, create_exclusive};
@@ -58,9 +59,13 @@ pub async fn dispatch(
 ) -> Result<Dispatched, EngineError> {
     let graph = Graph::check(dir.record().description.clone())?;
     let mut request: Option<PathBuf> = None;
+    let mut from: Option<Checkpoint> = None;
     loop {
         if request.as_ref().is_some_and(|request| !request.exists()) {
             return Ok(Dispatched::Elsewhere);
+        }
+        if from.is_none() {
+            from = Checkpoint::newest(dir, &graph)?.map(|(checkpoint, _)| checkpoint);
         }
         services.probe.reach("take-lease").await;
         match take(
@@ -68,6 +73,7 @@ pub async fn dispatch(
             services.liveness.as_ref(),
             &services.clock,
             options.force,
+            from.as_ref().map_or(0, Checkpoint::term),
         )
         .await?
         {
@@ -81,13 +87,18 @@ pub async fn dispatch(
                 }
             }
             Taken::Mine(lease, journal) => {
+                let state = State::after(from.take(), &graph, &journal);
+                if checkpoint::is_due(&journal) {
+                    services.probe.reach("checkpoint").await;
+                    checkpoint::write(dir, lease.term(), journal.since, &state);
+                }
                 let mut pass = Pass::new(
                     dir,
                     &graph,
                     scheduler,
                     services,
                     lease,
-                    &journal,
+                    state,
                     options.own.clone(),
                 );
                 let done = pass.run().await?;

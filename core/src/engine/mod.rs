@@ -5,6 +5,9 @@
 //! pure: a snapshot in, actions out.
 
 mod cancel;
+mod checkpoint;
+#[cfg(test)]
+mod checkpoint_tests;
 mod clock;
 mod dispatch;
 mod error;

@@ -16,7 +16,7 @@ use super::{Dispatched, ElementState, EngineError, Phase, Services, State};
 use crate::elements::ElementSet;
 use crate::id::{JobId, Tag};
 use crate::journal::{
-    HEARTBEAT, Journal, Lease, LeaseError, NotSent, Record, SubmissionKind, SubmissionRecord,
+    HEARTBEAT, Lease, LeaseError, NotSent, Record, SubmissionKind, SubmissionRecord,
 };
 use crate::results::ResultFinder;
 use crate::rundir::{Owner, RunDir};
@@ -63,10 +63,9 @@ impl<'a> Pass<'a> {
         scheduler: &'a dyn Scheduler,
         services: &'a Services,
         lease: Lease,
-        journal: &Journal,
+        state: State,
         own: Option<Tag>,
     ) -> Self {
-        let state = State::fold(graph, &journal.entries);
         Self {
             begun: state.submissions.len() as u32,
             dir,

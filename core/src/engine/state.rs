@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Counts, ElementState, RunState};
 use crate::elements::ElementSet;
 use crate::id::{JobId, Tag};
@@ -9,13 +11,13 @@ use crate::scheduler::EndReason;
 use crate::workflow::{Graph, TaskIndex};
 
 /// The state of a run: a fold over its journal.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     /// By task.
     pub tasks: Vec<TaskState>,
     /// In the order in which they were announced.
     pub submissions: Vec<Submission>,
-    by_tag: HashMap<Tag, u32>,
+    pub(super) by_tag: HashMap<Tag, u32>,
     /// Elements that ended otherwise than by a result of their own, with the reason.
     pub verdicts: BTreeMap<(TaskIndex, u32), Arc<Verdict>>,
     /// How often elements came back unstarted.
@@ -34,7 +36,7 @@ pub struct State {
 }
 
 /// The state of one task.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskState {
     /// The number of its elements.
     pub width: Width,
@@ -51,7 +53,8 @@ pub struct TaskState {
 }
 
 /// The number of elements of a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Width {
     /// Not known yet.
     Unknown,
@@ -78,7 +81,7 @@ pub struct Element {
 }
 
 /// Why an element ended, where no worker said so.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Verdict {
     /// In the batch system's terms.
     pub reason: Option<EndReason>,
@@ -87,7 +90,7 @@ pub struct Verdict {
 }
 
 /// One request to the batch system.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
     /// As it was announced.
     pub record: Arc<SubmissionRecord>,
@@ -102,7 +105,8 @@ pub struct Submission {
 }
 
 /// How far a request has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Announced; whether it was sent is not known.
     Intended,
@@ -145,12 +149,16 @@ impl State {
 
     /// Returns the state after `entries`.
     pub fn fold<'a>(graph: &Graph, entries: impl IntoIterator<Item = &'a Entry>) -> Self {
-        let mut state = Self::new(graph);
+        Self::new(graph).followed_by(entries)
+    }
+
+    /// Returns the state after further entries.
+    pub(super) fn followed_by<'a>(mut self, entries: impl IntoIterator<Item = &'a Entry>) -> Self {
         for entry in entries {
-            state.apply(&entry.record);
+            self.apply(&entry.record);
         }
-        state.abandoned.clear();
-        state
+        self.abandoned.clear();
+        self
     }
 
     /// Returns the state of a task.

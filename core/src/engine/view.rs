@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::ingest::state_of;
 use super::{ElementState, EngineError, State};
 use crate::id::Tag;
-use crate::journal::{Journal, SubmissionKind, read_journal};
+use crate::journal::SubmissionKind;
 use crate::results::{Outcome, ResultFinder, ResultRecord, Spool, SpoolContent, read_spool};
 use crate::rundir::RunDir;
 use crate::workflow::{Graph, TaskIndex};
@@ -28,12 +28,7 @@ impl View {
     /// Reads the run, its running elements included.
     pub(super) fn read(dir: &RunDir) -> Result<Self, EngineError> {
         let graph = Graph::check(dir.record().description.clone())?;
-        let journal = read_journal(&dir.inside("journal"))?;
-        Self::of_journal(dir, graph, &journal)
-    }
-
-    fn of_journal(dir: &RunDir, graph: Graph, journal: &Journal) -> Result<Self, EngineError> {
-        let state = State::fold(&graph, &journal.entries);
+        let state = State::read(dir, &graph)?;
         let mut view = Self {
             dir: dir.clone(),
             graph,

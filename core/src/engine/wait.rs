@@ -4,7 +4,6 @@ use tokio::time::Instant;
 
 use super::{DispatchOptions, EngineError, RunState, RunStatus, Services, State, dispatch, status};
 use crate::id::JobId;
-use crate::journal::read_journal;
 use crate::rundir::{DispatchMode, RunDir};
 use crate::scheduler::{JobState, Scheduler};
 use crate::workflow::Graph;
@@ -86,7 +85,7 @@ pub async fn wait(
 async fn is_driven(dir: &RunDir, scheduler: &dyn Scheduler) -> bool {
     let drivers = || -> Result<Vec<JobId>, EngineError> {
         let graph = Graph::check(dir.record().description.clone())?;
-        let state = State::fold(&graph, &read_journal(&dir.inside("journal"))?.entries);
+        let state = State::read(dir, &graph)?;
         Ok(state
             .live()
             .filter(|(_, submission)| submission.record.is_driver())

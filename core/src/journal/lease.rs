@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use fs_err as fs;
 
-use super::{Entry, Holder, Journal, Liveness, Record, read_journal};
+use super::reader::{read_journal_since, read_terms};
+use super::{Entry, Holder, Journal, Liveness, Record};
 use crate::engine::Clock;
 use crate::segment::append_frame;
 
@@ -48,15 +49,18 @@ pub enum Taken {
 /// A holder that is gone is replaced at once. One that cannot be looked at from here is replaced when
 /// its files have not moved for 30 seconds on our own clock. With `force`, the holder is replaced
 /// whatever it does: it stops at its next look.
+///
+/// The journal that is returned begins at the term `since`, where that counts, else at the first.
 pub async fn take(
     dir: &Path,
     liveness: &dyn Liveness,
     clock: &Clock,
     force: bool,
+    since: u64,
 ) -> io::Result<Taken> {
     let own = liveness.own();
     loop {
-        let journal = read_journal(dir)?;
+        let journal = read_journal_since(dir, since)?;
         if journal.term > 0 && !journal.is_released && !force {
             match &journal.holder {
                 Some(holder) if *holder == own || liveness.is_gone(holder) => {}
@@ -77,14 +81,14 @@ pub async fn take(
         let Some(file) = create(dir, term)? else {
             continue;
         };
-        let before = measure(dir, term)?;
+        let before = measure(dir, term, since)?;
         let lease = begin(dir, term, file, clock, own, &before)?;
         return Ok(Taken::Mine(lease, before));
     }
 }
 
 /// Makes the file of a term, unless somebody else was faster.
-pub(super) fn create(dir: &Path, term: u64) -> io::Result<Option<fs::File>> {
+pub(crate) fn create(dir: &Path, term: u64) -> io::Result<Option<fs::File>> {
     let made = fs::OpenOptions::new()
         .append(true)
         .create_new(true)
@@ -100,14 +104,14 @@ pub(super) fn create(dir: &Path, term: u64) -> io::Result<Option<fs::File>> {
 ///
 /// Done after the new file exists: whoever held the term before looks for it between announcing a
 /// request and sending it, so everything that was sent is within these lengths.
-pub(super) fn measure(dir: &Path, term: u64) -> io::Result<Journal> {
-    let mut before = read_journal(dir)?;
-    before.uncut.retain(|(number, _)| *number != term);
-    Ok(before)
+/// Terms behind ours are left alone, should there be any by now: either they find our first record and
+/// cut it, or it does not count.
+pub(crate) fn measure(dir: &Path, term: u64, since: u64) -> io::Result<Journal> {
+    read_terms(dir, since, term)
 }
 
 /// Writes the first record of a term: from now on what was measured counts, and nothing behind it.
-pub(super) fn begin(
+pub(crate) fn begin(
     dir: &Path,
     term: u64,
     file: fs::File,
@@ -200,6 +204,7 @@ impl Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::read_journal;
     use crate::workflow::TaskIndex;
 
     /// A process table of our own making.
@@ -236,6 +241,7 @@ mod tests {
             },
             &Clock::system(),
             force,
+            0,
         )
         .await
         .unwrap()
@@ -315,12 +321,12 @@ mod tests {
             }
         };
         tokio::select! {
-            taken = take(dir.path(), &table, &clock, false) => assert!(matches!(taken.unwrap(), Taken::Held(_))),
+            taken = take(dir.path(), &table, &clock, false, 0) => assert!(matches!(taken.unwrap(), Taken::Held(_))),
             () = beating => unreachable!("it never ends"),
         }
         let started = tokio::time::Instant::now();
         assert!(matches!(
-            take(dir.path(), &table, &clock, false).await.unwrap(),
+            take(dir.path(), &table, &clock, false, 0).await.unwrap(),
             Taken::Mine(..)
         ));
         assert!(started.elapsed() >= SILENCE);

@@ -15,5 +15,8 @@ mod record;
 pub use holder::{Holder, Liveness, SystemLiveness};
 pub(crate) use lease::HEARTBEAT;
 pub use lease::{Lease, LeaseError, Taken, take};
+#[cfg(test)]
+pub(crate) use lease::{begin, create, measure};
 pub use reader::{Journal, read_journal};
+pub(crate) use reader::{read_journal_since, terms};
 pub use record::{Edge, Entry, NotSent, Record, SubmissionKind, SubmissionRecord};

@@ -129,7 +129,7 @@ fn carry_out(steps: &[Step]) -> Result<(), TestCaseError> {
                 Process::Created(terms, file)
             }
             (Step::Measure(_), Process::Created(term, file)) => {
-                let before = measure(dir, term).expect("measured");
+                let before = measure(dir, term, 0).expect("measured");
                 Process::Measured(term, file, before, model.reading.clone())
             }
             (Step::Begin(_), Process::Measured(term, file, before, reading)) => {
@@ -141,7 +141,7 @@ fn carry_out(steps: &[Step]) -> Result<(), TestCaseError> {
                 Process::Holding(lease)
             }
             (Step::Take, _) => {
-                let taken = runtime.block_on(take(dir, &Forced, &clock, true));
+                let taken = runtime.block_on(take(dir, &Forced, &clock, true, 0));
                 let Taken::Mine(lease, journal) = taken.expect("taken") else {
                     unreachable!("it was forced")
                 };
@@ -208,4 +208,19 @@ proptest! {
     ) {
         carry_out(&steps)?;
     }
+}
+
+#[test]
+fn a_term_that_measures_late_does_not_cut_the_one_behind_it() {
+    // Two files exist before the first of them begins; what the second writes must still count.
+    let steps = [
+        Step::Create,
+        Step::Create,
+        Step::Measure(0),
+        Step::Begin(0),
+        Step::Measure(1),
+        Step::Begin(1),
+        Step::Append(1),
+    ];
+    carry_out(&steps).expect("as the model says");
 }

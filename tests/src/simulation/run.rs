@@ -604,6 +604,10 @@ impl Simulation {
         let journal =
             read_journal(&dir.inside("journal")).map_err(|error| fail(error.to_string()))?;
         let state = State::fold(&self.graph, &journal.entries);
+        let short = State::read(dir, &self.graph).map_err(|error| fail(error.to_string()))?;
+        if short != state {
+            return Err(fail("a checkpoint gives another state".to_owned()));
+        }
         if state.finished.is_none() {
             return Err(fail("the run has not finished".to_owned()));
         }
