@@ -25,6 +25,11 @@ pub enum RunDirError {
         "`{0}` already holds a run; choose another directory, or remove its `.reflow` directory"
     )]
     Occupied(PathBuf),
+    /// A submit has begun in it and has not come to its end.
+    #[error(
+        "in `{0}` a submit has begun and not ended; if it no longer runs, remove the `.reflow` directory there"
+    )]
+    Unfinished(PathBuf),
     /// It cannot be used for a run.
     #[error("`{path}` cannot be used as a run directory: {reason}")]
     Unusable {
@@ -89,7 +94,12 @@ impl RunDir {
         match fs::create_dir(&inside) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(RunDirError::Occupied(path));
+                let has_run = inside.join("run.json").exists();
+                return Err(if has_run {
+                    RunDirError::Occupied(path)
+                } else {
+                    RunDirError::Unfinished(path)
+                });
             }
             Err(error) => return Err(error.into()),
         }
