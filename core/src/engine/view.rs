@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::ingest::state_of;
 use super::{ElementState, EngineError, State};
-use crate::id::Tag;
 use crate::journal::SubmissionKind;
 use crate::results::{Outcome, ResultFinder, ResultRecord, Spool, SpoolContent, read_spool};
 use crate::rundir::RunDir;
@@ -19,7 +18,8 @@ pub(super) struct View {
     pub(super) dir: RunDir,
     pub(super) graph: Graph,
     pub(super) state: State,
-    /// Results that are not in the journal yet.
+    /// Results that are not in the journal yet, but for those that tell no more than success: of very
+    /// many, these would be most of what is kept.
     pub(super) fresh: HashMap<(TaskIndex, u32), ResultRecord>,
     finder: ResultFinder,
 }
@@ -41,28 +41,44 @@ impl View {
     }
 
     fn read_spools(&mut self) -> io::Result<()> {
-        let live: Vec<(u32, TaskIndex, Tag)> = self
-            .state
-            .live()
-            .filter_map(|(position, submission)| match submission.record.kind {
-                SubmissionKind::Elements { task, .. } => {
-                    Some((position, task, submission.record.tag.clone()))
-                }
-                _ => None,
-            })
-            .collect();
-        for (position, task, tag) in live {
-            let files = Spool::new(self.dir.spool(&tag)).files()?;
-            for content in read_all(&files)? {
-                self.take(position, task, content);
+        let mut live: Vec<(u32, TaskIndex, Vec<PathBuf>)> = Vec::new();
+        for (position, submission) in self.state.live() {
+            let SubmissionKind::Elements {
+                task,
+                elements,
+                batch,
+                ..
+            } = &submission.record.kind
+            else {
+                continue;
+            };
+            let mut files = Spool::new(self.dir.spool(&submission.record.tag)).files()?;
+            let entries = &self.state.task(*task).elements;
+            let mut is_awaited = vec![false; elements.len().div_ceil(*batch.max(&1)) as usize];
+            for (rank, element) in (0u32..).zip(elements.iter()) {
+                is_awaited[(rank / batch.max(&1)) as usize] |= entries
+                    .get(element as usize)
+                    .is_some_and(|entry| entry.submission == position && !entry.state.is_ended());
+            }
+            // What was taken in stays in the spool until all of it is: it is not read again.
+            files.retain(|file| {
+                Spool::index_of(file)
+                    .and_then(|index| is_awaited.get(index as usize))
+                    .is_none_or(|is_awaited| *is_awaited)
+            });
+            live.push((position, *task, files));
+        }
+        for (position, task, files) in live {
+            for seen in read_all(&files)? {
+                self.take(position, task, seen);
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, position: u32, task: TaskIndex, content: SpoolContent) {
+    fn take(&mut self, position: u32, task: TaskIndex, seen: Seen) {
         let entries = &mut self.state.tasks[task.get()];
-        for element in content.started {
+        for element in seen.started {
             if let Some(entry) = entries.elements.get_mut(element as usize)
                 && entry.submission == position
                 && entry.state == ElementState::Queued
@@ -73,22 +89,23 @@ impl View {
                     .move_one(ElementState::Queued, ElementState::Running);
             }
         }
-        for mut result in content.ended {
-            let Some(entry) = entries.elements.get_mut(result.element as usize) else {
+        for (element, outcome, result) in seen.ended {
+            let Some(entry) = entries.elements.get_mut(element as usize) else {
                 continue;
             };
             if entry.submission != position || entry.state.is_ended() || entry.attempt == 0 {
                 continue;
             }
-            let to = match result.outcome {
+            let to = match outcome {
                 Outcome::HandedBack => ElementState::Waiting,
                 Outcome::Interrupted => ElementState::Failed,
                 outcome => state_of(outcome).unwrap_or(ElementState::Lost),
             };
             entries.counts.move_one(entry.state, to);
             entry.state = to;
-            result.worker.clone_from(&content.worker);
-            self.fresh.insert((task, result.element), result);
+            if let Some(result) = result {
+                self.fresh.insert((task, element), *result);
+            }
         }
     }
 
@@ -137,34 +154,55 @@ impl View {
     }
 }
 
+/// What spool files say, without what only a look at a single element needs.
+#[derive(Debug, Default)]
+struct Seen {
+    started: Vec<u32>,
+    ended: Vec<(u32, Outcome, Option<Box<ResultRecord>>)>,
+}
+
+impl Seen {
+    fn add(&mut self, content: SpoolContent) {
+        self.started.extend(content.started);
+        for mut result in content.ended {
+            let (element, outcome) = (result.element, result.outcome);
+            let kept = (outcome != Outcome::Succeeded).then(|| {
+                result.worker.clone_from(&content.worker);
+                Box::new(result)
+            });
+            self.ended.push((element, outcome, kept));
+        }
+    }
+}
+
 /// Reads many spool files, on several threads when there are very many.
-fn read_all(files: &[PathBuf]) -> io::Result<Vec<SpoolContent>> {
+fn read_all(files: &[PathBuf]) -> io::Result<Vec<Seen>> {
     const FILES_A_THREAD: usize = 500;
     let threads = (files.len() / FILES_A_THREAD)
         .min(std::thread::available_parallelism().map_or(1, usize::from))
         .max(1);
     let next = AtomicUsize::new(0);
-    let work = || -> io::Result<Vec<SpoolContent>> {
-        let mut contents = Vec::new();
+    let work = || -> io::Result<Seen> {
+        let mut seen = Seen::default();
         while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
             match read_spool(file) {
-                Ok(content) => contents.push(content),
+                Ok(content) => seen.add(content),
                 // Moved into a pack since the directory was listed; the next look sees it there.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(contents)
+        Ok(seen)
     };
     if threads == 1 {
-        return work();
+        return Ok(vec![work()?]);
     }
     std::thread::scope(|scope| {
         let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let mut all = Vec::with_capacity(files.len());
+        let mut all = Vec::with_capacity(threads);
         for handle in handles {
             match handle.join() {
-                Ok(part) => all.extend(part?),
+                Ok(seen) => all.push(seen?),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }

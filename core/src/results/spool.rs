@@ -40,6 +40,11 @@ impl Spool {
             .join(index.to_string())
     }
 
+    /// Returns the index whose file `path` is, or none for the file of a worker that serves many.
+    pub fn index_of(path: &Path) -> Option<u32> {
+        path.file_name()?.to_str()?.parse().ok()
+    }
+
     /// Claims an index for the worker that runs it alone.
     pub fn claim(&self, index: u32, worker: &WorkerRecord) -> io::Result<IndexClaim> {
         let path = self.index_file(index);
@@ -203,7 +208,8 @@ pub fn read_spool(path: &Path) -> io::Result<SpoolContent> {
 /// Reads what was added to a spool file after `offset`.
 pub fn read_spool_after(path: &Path, offset: u64) -> io::Result<SpoolContent> {
     use std::io::{Read, Seek, SeekFrom};
-    let mut bytes = Vec::new();
+    // Room for most files at once: there may be very many, and each further read costs as much again.
+    let mut bytes = Vec::with_capacity(4096);
     let mut file = fs::File::open(path)?;
     if offset > 0 {
         file.seek(SeekFrom::Start(offset))?;
@@ -256,6 +262,7 @@ mod tests {
         writer.close().unwrap();
         let files = spool.files().unwrap();
         assert_eq!(files.len(), 1);
+        assert_eq!(Spool::index_of(&files[0]), Some(5000));
         let content = read_spool(&files[0]).unwrap();
         assert!(content.is_closed && !content.is_damaged);
         assert_eq!(content.ended[0].message.as_deref(), Some("no"));
