@@ -1,5 +1,8 @@
 //! One pass of dispatch, by the holder of the lease.
 
+mod intents;
+mod watch;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
@@ -12,17 +15,14 @@ use super::ingest::{self, Spooled};
 use super::observe::{self, Suspects};
 use super::plan::{Action, NothingRemembered, Snapshot, plan};
 use super::request::{FileBuilder, job_request};
-use super::{Dispatched, ElementState, EngineError, Phase, Services, State};
-use crate::elements::ElementSet;
-use crate::id::{JobId, Tag};
+use super::{Dispatched, EngineError, Phase, Services, State};
+use crate::id::Tag;
 use crate::journal::{
     HEARTBEAT, Lease, LeaseError, NotSent, Record, SubmissionKind, SubmissionRecord,
 };
 use crate::results::ResultFinder;
-use crate::rundir::{Owner, RunDir};
-use crate::scheduler::{
-    EndReason, FailedParent, Found, JobRequest, Scheduler, SchedulerErrorKind, Target,
-};
+use crate::rundir::RunDir;
+use crate::scheduler::{FailedParent, JobRequest, Scheduler, SchedulerErrorKind, Target};
 use crate::workflow::Graph;
 
 /// Refusals for now, in a row, after which a pass gives up.
@@ -255,78 +255,6 @@ impl<'a> Pass<'a> {
         Ok(spooled)
     }
 
-    // --- requests of unknown fate ---
-
-    /// Finds out what became of requests that were announced and have no job id. Returns how long to
-    /// wait before looking again.
-    async fn resolve_intents(&mut self) -> Result<Option<Duration>, EngineError> {
-        let open: Vec<(u32, Tag)> = self
-            .state
-            .live()
-            .filter(|(_, submission)| submission.phase == Phase::Intended)
-            .map(|(position, submission)| (position, submission.record.tag.clone()))
-            .collect();
-        let mut unknown = Vec::new();
-        for (position, tag) in open {
-            match Owner::read(&self.dir.owner(&tag))? {
-                Some(Owner::Job(job)) => self.record(Record::Submitted { tag, job })?,
-                Some(Owner::Void) => self.never_sent(tag, "it was given up")?,
-                None => unknown.push((position, tag)),
-            }
-        }
-        if unknown.is_empty() {
-            return Ok(None);
-        }
-        self.services.probe.reach("find").await;
-        let tags: Vec<Tag> = unknown.iter().map(|(_, tag)| tag.clone()).collect();
-        let answers = match self.beating(self.scheduler.find(&tags)).await? {
-            Ok(answers) if answers.len() == tags.len() => answers,
-            Ok(_) => vec![Found::Unknowable; tags.len()],
-            Err(error) => {
-                tracing::warn!(%error, "requests could not be looked up");
-                vec![Found::Unknowable; tags.len()]
-            }
-        };
-        let patience = self.scheduler.capabilities().message_timeout;
-        let mut wait: Option<Duration> = None;
-        for ((position, tag), answer) in unknown.into_iter().zip(answers) {
-            if let Found::Present(jobs) = answer
-                && let Some(job) = jobs.into_iter().next()
-            {
-                self.record(Record::Submitted { tag, job })?;
-                continue;
-            }
-            // Not found is no proof: the request may still be on its way. After the batch system's own
-            // message timeout it is given up, and the owner file sees to it that no job of it runs.
-            let first = *self.absent.entry(position).or_insert_with(Instant::now);
-            match patience
-                .checked_sub(first.elapsed())
-                .filter(|left| !left.is_zero())
-            {
-                Some(left) => wait = Some(wait.map_or(left, |wait| wait.min(left))),
-                None => self.give_up(tag)?,
-            }
-        }
-        Ok(wait)
-    }
-
-    fn give_up(&mut self, tag: Tag) -> Result<(), EngineError> {
-        self.lease.check()?;
-        match Owner::claim(&self.dir.owner(&tag), &Owner::Void)? {
-            None | Some(Owner::Void) => self.never_sent(tag, "no job of it was found"),
-            Some(Owner::Job(job)) => self.record(Record::Submitted { tag, job }),
-        }
-    }
-
-    fn never_sent(&mut self, tag: Tag, why: &str) -> Result<(), EngineError> {
-        self.record(Record::NotSent {
-            tag,
-            why: NotSent::Temporary {
-                message: why.to_owned(),
-            },
-        })
-    }
-
     // --- planning ---
 
     /// Plans and carries the plan out; says whether anything was done.
@@ -487,139 +415,6 @@ impl<'a> Pass<'a> {
             tracing::warn!(%error, "jobs that have nothing to do any more could not be cancelled");
         }
         Ok(())
-    }
-
-    // --- watching ---
-
-    /// Asks the batch system about what was under way when this pass began, and ends what has died. What
-    /// was sent since is the business of the dispatch that waits for it.
-    async fn observe(&mut self, spooled: &Spooled) -> Result<Wait, EngineError> {
-        let jobs: Vec<(u32, JobId)> = self
-            .state
-            .live()
-            .filter(|(position, submission)| {
-                *position < self.begun
-                    && !matches!(submission.record.kind, SubmissionKind::Guard { .. })
-            })
-            .filter_map(|(position, submission)| Some((position, submission.job.clone()?)))
-            .collect();
-        if jobs.is_empty() {
-            self.suspects.clear();
-            return Ok(Wait::Nothing);
-        }
-        self.services.probe.reach("status").await;
-        let ids: Vec<JobId> = jobs.iter().map(|(_, job)| job.clone()).collect();
-        let statuses = match self.beating(self.scheduler.status(&ids)).await? {
-            Ok(statuses) if statuses.len() == ids.len() => statuses,
-            Ok(_) => return Ok(self.ask_again()),
-            Err(error) => {
-                tracing::warn!(%error, "the batch system does not say how the jobs are");
-                return Ok(self.ask_again());
-            }
-        };
-        self.unanswered = 0;
-        let grace = observe::Grace::new(Duration::from_millis(self.dir.record().latency_ms));
-        let watched: Vec<_> = jobs
-            .into_iter()
-            .map(|(position, _)| position)
-            .zip(statuses)
-            .collect();
-        let judged = observe::judge(
-            self.dir,
-            &self.state,
-            spooled,
-            &watched,
-            &mut self.suspects,
-            grace,
-        );
-        let mut is_changed = false;
-        for verdict in judged.verdicts {
-            self.services.probe.reach("verdict").await;
-            is_changed |= self.pronounce(verdict, spooled)?;
-        }
-        Ok(match judged.wait {
-            _ if is_changed => Wait::Changed,
-            Some(wait) => Wait::For(wait),
-            None => Wait::Nothing,
-        })
-    }
-
-    /// Waits for an answer, for some time: nothing can be said of the jobs until then.
-    fn ask_again(&mut self) -> Wait {
-        self.unanswered += 1;
-        if self.unanswered < MOST_UNANSWERED {
-            Wait::For(observe::ASK_AGAIN)
-        } else {
-            Wait::Nothing
-        }
-    }
-
-    fn pronounce(
-        &mut self,
-        verdict: observe::Verdict,
-        spooled: &Spooled,
-    ) -> Result<bool, EngineError> {
-        match verdict {
-            observe::Verdict::Closed(position) => {
-                let tag = self.state.submission(position).record.tag.clone();
-                self.record(Record::Closed { tag })?;
-            }
-            observe::Verdict::Ended {
-                position,
-                task,
-                elements,
-                state,
-                reason,
-                message,
-            } => {
-                for element in elements.iter() {
-                    if let Some(result) = spooled.interrupted.get(&(position, element)) {
-                        let record =
-                            ingest::pack_one(self.dir, &self.state, position, result.clone())?;
-                        self.record(record)?;
-                    }
-                }
-                self.record(Record::Ended {
-                    task,
-                    elements,
-                    state,
-                    reason,
-                    message,
-                })?;
-                self.lease.sync()?;
-                self.lease.check()?;
-                ingest::close_spool(self.dir, &self.state, position)?;
-            }
-            observe::Verdict::NeverStarted { position, elements } => {
-                let tag = self.state.submission(position).record.tag.clone();
-                self.lease.check()?;
-                let taken = observe::take_back(self.dir, &self.state, position, elements.clone())?;
-                let left: ElementSet = elements
-                    .iter()
-                    .filter(|element| !taken.contains(*element))
-                    .collect();
-                // A worker has claimed their index, and is gone with its job: nobody comes to them any
-                // more, and a claim is never given back.
-                if let Some(task) = self.state.submission(position).record.task()
-                    && !left.is_empty()
-                {
-                    self.record(Record::Ended {
-                        task,
-                        elements: left,
-                        state: ElementState::Lost,
-                        reason: Some(EndReason::Lost),
-                        message: "its worker stopped before its turn came, and its job is gone"
-                            .to_owned(),
-                    })?;
-                }
-                if taken.is_empty() {
-                    return Ok(true);
-                }
-                let elements = taken;
-                self.record(Record::HandedBack { tag, elements })?;
-            }
-        }
-        Ok(true)
     }
 }
 

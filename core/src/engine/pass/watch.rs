@@ -1,0 +1,144 @@
+//! Watching what is under way.
+
+use std::time::Duration;
+
+use super::{MOST_UNANSWERED, Pass, Wait};
+use crate::elements::ElementSet;
+use crate::engine::ingest::{self, Spooled};
+use crate::engine::{ElementState, EngineError, observe};
+use crate::id::JobId;
+use crate::journal::{Record, SubmissionKind};
+use crate::scheduler::EndReason;
+
+impl Pass<'_> {
+    /// Asks the batch system about what was under way when this pass began, and ends what has died. What
+    /// was sent since is the business of the dispatch that waits for it.
+    pub(super) async fn observe(&mut self, spooled: &Spooled) -> Result<Wait, EngineError> {
+        let jobs: Vec<(u32, JobId)> = self
+            .state
+            .live()
+            .filter(|(position, submission)| {
+                *position < self.begun
+                    && !matches!(submission.record.kind, SubmissionKind::Guard { .. })
+            })
+            .filter_map(|(position, submission)| Some((position, submission.job.clone()?)))
+            .collect();
+        if jobs.is_empty() {
+            self.suspects.clear();
+            return Ok(Wait::Nothing);
+        }
+        self.services.probe.reach("status").await;
+        let ids: Vec<JobId> = jobs.iter().map(|(_, job)| job.clone()).collect();
+        let statuses = match self.beating(self.scheduler.status(&ids)).await? {
+            Ok(statuses) if statuses.len() == ids.len() => statuses,
+            Ok(_) => return Ok(self.ask_again()),
+            Err(error) => {
+                tracing::warn!(%error, "the batch system does not say how the jobs are");
+                return Ok(self.ask_again());
+            }
+        };
+        self.unanswered = 0;
+        let grace = observe::Grace::new(Duration::from_millis(self.dir.record().latency_ms));
+        let watched: Vec<_> = jobs
+            .into_iter()
+            .map(|(position, _)| position)
+            .zip(statuses)
+            .collect();
+        let judged = observe::judge(
+            self.dir,
+            &self.state,
+            spooled,
+            &watched,
+            &mut self.suspects,
+            grace,
+        );
+        let mut is_changed = false;
+        for verdict in judged.verdicts {
+            self.services.probe.reach("verdict").await;
+            is_changed |= self.pronounce(verdict, spooled)?;
+        }
+        Ok(match judged.wait {
+            _ if is_changed => Wait::Changed,
+            Some(wait) => Wait::For(wait),
+            None => Wait::Nothing,
+        })
+    }
+
+    /// Waits for an answer, for some time: nothing can be said of the jobs until then.
+    fn ask_again(&mut self) -> Wait {
+        self.unanswered += 1;
+        if self.unanswered < MOST_UNANSWERED {
+            Wait::For(observe::ASK_AGAIN)
+        } else {
+            Wait::Nothing
+        }
+    }
+
+    fn pronounce(
+        &mut self,
+        verdict: observe::Verdict,
+        spooled: &Spooled,
+    ) -> Result<bool, EngineError> {
+        match verdict {
+            observe::Verdict::Closed(position) => {
+                let tag = self.state.submission(position).record.tag.clone();
+                self.record(Record::Closed { tag })?;
+            }
+            observe::Verdict::Ended {
+                position,
+                task,
+                elements,
+                state,
+                reason,
+                message,
+            } => {
+                for element in elements.iter() {
+                    if let Some(result) = spooled.interrupted.get(&(position, element)) {
+                        let record =
+                            ingest::pack_one(self.dir, &self.state, position, result.clone())?;
+                        self.record(record)?;
+                    }
+                }
+                self.record(Record::Ended {
+                    task,
+                    elements,
+                    state,
+                    reason,
+                    message,
+                })?;
+                self.lease.sync()?;
+                self.lease.check()?;
+                ingest::close_spool(self.dir, &self.state, position)?;
+            }
+            observe::Verdict::NeverStarted { position, elements } => {
+                let tag = self.state.submission(position).record.tag.clone();
+                self.lease.check()?;
+                let taken = observe::take_back(self.dir, &self.state, position, elements.clone())?;
+                let left: ElementSet = elements
+                    .iter()
+                    .filter(|element| !taken.contains(*element))
+                    .collect();
+                // A worker has claimed their index, and is gone with its job: nobody comes to them any
+                // more, and a claim is never given back.
+                if let Some(task) = self.state.submission(position).record.task()
+                    && !left.is_empty()
+                {
+                    self.record(Record::Ended {
+                        task,
+                        elements: left,
+                        state: ElementState::Lost,
+                        reason: Some(EndReason::Lost),
+                        message: "its worker stopped before its turn came, and its job is gone"
+                            .to_owned(),
+                    })?;
+                }
+                if taken.is_empty() {
+                    return Ok(true);
+                }
+                let elements = taken;
+                self.record(Record::HandedBack { tag, elements })?;
+            }
+        }
+        Ok(true)
+    }
+}

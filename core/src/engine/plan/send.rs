@@ -1,0 +1,261 @@
+//! Sending elements.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Action, Count, Planner};
+use crate::elements::ElementSet;
+use crate::engine::{ElementState, Width};
+use crate::id::Tag;
+use crate::journal::{Edge, Record, SubmissionKind, SubmissionRecord};
+use crate::scheduler::{DependencyKind, FailedParent};
+use crate::workflow::{Delivery, Items, TaskIndex};
+
+impl Planner<'_> {
+    /// Returns whether a job may depend on the submission.
+    pub(super) fn is_usable(&self, position: u32) -> bool {
+        self.state.submission(position).job.is_some() || self.planned.contains(&position)
+    }
+
+    /// Returns whether everything of a task has a value or is on its way to one.
+    fn is_under_way(&self, task: TaskIndex) -> bool {
+        let task = self.state.task(task);
+        matches!(task.width, Width::Known(_))
+            && task.counts.waiting == 0
+            && task.live.iter().all(|position| self.is_usable(*position))
+    }
+
+    pub(super) fn send(&mut self, task: TaskIndex) {
+        if self.state.task(task).counts.waiting == 0 || self.state.paused.is_some() {
+            return;
+        }
+        let needs = self.whole_needs(task);
+        if !needs.iter().all(|need| self.is_under_way(*need)) {
+            return;
+        }
+        let spread = self.element_needs(task);
+        // An element that came back found an input missing, although the batch system let its job start:
+        // it goes again only when everything that it needs is there.
+        let whole_values = needs
+            .iter()
+            .all(|need| self.state.task(*need).is_complete());
+        let ready = (0..self.state.task(task).elements.len() as u32)
+            .filter(|element| self.is_ready(task, *element, &spread, whole_values));
+        let mut by_attempt: BTreeMap<u32, ElementSet> = BTreeMap::new();
+        for element in ready {
+            let attempt = u32::from(self.state.task(task).elements[element as usize].attempt) + 1;
+            by_attempt.entry(attempt).or_default().insert(element);
+        }
+        for (attempt, elements) in by_attempt {
+            for chunk in self.chunks(task, &elements) {
+                self.send_chunk(task, attempt, chunk, &needs, &spread);
+            }
+        }
+    }
+
+    /// Returns whether a waiting element can be sent now.
+    fn is_ready(
+        &self,
+        task: TaskIndex,
+        element: u32,
+        spread: &[ElementNeed],
+        whole_values: bool,
+    ) -> bool {
+        if self.state.task(task).elements[element as usize].state != ElementState::Waiting {
+            return false;
+        }
+        let has_returned = self.state.returns.contains_key(&(task, element));
+        let is_there = |need: &ElementNeed, item: u32| {
+            self.state
+                .task(need.task)
+                .elements
+                .get(item as usize)
+                .is_some_and(|upstream| {
+                    let is_coming = upstream.state == ElementState::Queued
+                        && self.is_usable(upstream.submission);
+                    upstream.state.has_value() || (is_coming && !has_returned)
+                })
+        };
+        (!has_returned || whole_values)
+            && spread
+                .iter()
+                .all(|need| need.item(element).is_none_or(|item| is_there(need, item)))
+    }
+
+    /// Splits elements into arrays that the batch system takes.
+    fn chunks(&self, task: TaskIndex, elements: &ElementSet) -> Vec<ElementSet> {
+        let declared = self.snapshot.graph.declared(task);
+        let mut most = self.capabilities.array_limit.unwrap_or(u32::MAX);
+        if let Some(parallel) = declared
+            .array_parallelism
+            .filter(|_| !self.capabilities.concurrency_limit)
+        {
+            most = most.min(parallel);
+        }
+        elements.chunks(most.saturating_mul(declared.batch.unwrap_or(1).max(1)))
+    }
+
+    /// Returns the upstream elements that single elements of `task` need.
+    fn element_needs(&self, task: TaskIndex) -> Vec<ElementNeed> {
+        let mut needs = Vec::new();
+        for input in self
+            .snapshot
+            .graph
+            .task(task)
+            .inputs
+            .iter()
+            .filter(|input| input.delivery == Delivery::Spread)
+        {
+            let mut offset = 0;
+            for source in &input.sources {
+                let Count::Known(count) = self.source_count(*source) else {
+                    break;
+                };
+                if matches!(source.items, Items::Elements | Items::One) {
+                    needs.push(ElementNeed {
+                        task: source.task,
+                        offset,
+                        count,
+                    });
+                }
+                offset += count;
+            }
+        }
+        needs
+    }
+
+    fn send_chunk(
+        &mut self,
+        task: TaskIndex,
+        attempt: u32,
+        elements: ElementSet,
+        needs: &BTreeSet<TaskIndex>,
+        spread: &[ElementNeed],
+    ) {
+        let declared = self.snapshot.graph.declared(task);
+        let batch = declared.batch.unwrap_or(1).max(1);
+        let indices = elements.len().div_ceil(batch);
+        let mut edges: BTreeMap<u32, DependencyKind> = BTreeMap::new();
+        let after_ok = if self.capabilities.failed_parent == FailedParent::Cancelled {
+            DependencyKind::Ok
+        } else {
+            DependencyKind::Any
+        };
+        for need in spread {
+            let items = need.items(&elements);
+            for position in &self.state.task(need.task).live {
+                let parent = &self.state.submission(*position).record;
+                let SubmissionKind::Elements {
+                    elements: theirs,
+                    batch: their_batch,
+                    ..
+                } = &parent.kind
+                else {
+                    continue;
+                };
+                if !theirs.intersects(&items) {
+                    continue;
+                }
+                let same = need.offset == 0 && *theirs == elements && *their_batch == batch;
+                let kind = match () {
+                    () if same && indices == 1 => after_ok,
+                    () if same && self.capabilities.element_wise => DependencyKind::ElementWise,
+                    () => DependencyKind::Any,
+                };
+                edges
+                    .entry(*position)
+                    .and_modify(|edge| *edge = stronger(*edge, kind))
+                    .or_insert(kind);
+            }
+        }
+        for need in needs {
+            for position in &self.state.task(*need).live {
+                edges.insert(*position, after_ok);
+            }
+        }
+        if declared.array_parallelism.is_some() {
+            // Submissions of one task take turns, so that its limit holds over all of them. After each of
+            // those before, and not just after the last: that one may be cancelled while it waits.
+            for position in &self.state.task(task).live {
+                edges.entry(*position).or_insert(DependencyKind::Any);
+            }
+        }
+        let after = edges
+            .into_iter()
+            .map(|(position, kind)| Edge {
+                tag: self.state.submission(position).record.tag.clone(),
+                kind,
+            })
+            .collect();
+        let at_most = declared
+            .array_parallelism
+            .filter(|most| self.capabilities.concurrency_limit && *most < indices);
+        let kind = SubmissionKind::Elements {
+            task,
+            attempt,
+            elements,
+            batch,
+        };
+        self.submit(kind, after, at_most);
+    }
+
+    /// Names and sends a submission. The name is a digest of what it is and of how many there were
+    /// before, so that two planners that start from the same state send the same submission, and its
+    /// owner file lets only one of the two jobs run.
+    pub(super) fn submit(
+        &mut self,
+        kind: SubmissionKind,
+        after: Vec<Edge>,
+        at_most: Option<u32>,
+    ) -> Tag {
+        let letter = match kind {
+            SubmissionKind::Elements { .. } => 't',
+            SubmissionKind::Dispatch => 'd',
+            SubmissionKind::Guard { .. } => 'g',
+        };
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.snapshot.run.as_str().as_bytes());
+        hasher.update(&(self.state.submissions.len() as u64).to_le_bytes());
+        hasher.update(format!("{kind:?}").as_bytes());
+        let tag = Tag::from_digest(letter, &hasher.finalize());
+        let record = SubmissionRecord {
+            tag: tag.clone(),
+            kind,
+            after,
+            at_most,
+        };
+        self.state.apply(&Record::Intent(record.clone()));
+        self.planned.insert(self.state.submissions.len() as u32 - 1);
+        self.actions.push(Action::Send(record));
+        tag
+    }
+}
+
+/// Elements of an upstream task that elements need one by one.
+struct ElementNeed {
+    task: TaskIndex,
+    offset: u32,
+    count: u32,
+}
+
+impl ElementNeed {
+    /// Returns the upstream element that `element` needs, if this source gives it.
+    fn item(&self, element: u32) -> Option<u32> {
+        element
+            .checked_sub(self.offset)
+            .filter(|item| *item < self.count)
+    }
+
+    /// Returns the upstream elements that `elements` need.
+    fn items(&self, elements: &ElementSet) -> ElementSet {
+        elements.window(self.offset, self.offset.saturating_add(self.count))
+    }
+}
+
+/// Returns the dependency that holds when both must.
+fn stronger(a: DependencyKind, b: DependencyKind) -> DependencyKind {
+    match (a, b) {
+        (DependencyKind::Ok, _) | (_, DependencyKind::Ok) => DependencyKind::Ok,
+        (DependencyKind::Any, _) | (_, DependencyKind::Any) => DependencyKind::Any,
+        (other, _) => other,
+    }
+}
