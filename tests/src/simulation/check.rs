@@ -114,6 +114,9 @@ impl Oracle<'_> {
                     ) if was_killed => {}
                     (ElementState::Cancelled | ElementState::Failed | ElementState::Lost, _)
                         if starts == 0 && self.has_died(entry.submission, element) => {}
+                    // Not known for as long as a job is believed to be there: an attempt that was given up
+                    // may run all the same, once, and can no longer win.
+                    (ElementState::Lost, _) if starts <= 1 && self.world.faults.not_known > 0 => {}
                     _ => wrong("nothing made it so"),
                 }
             }
