@@ -626,6 +626,7 @@ impl Simulation {
             // Cancelled jobs stay cancelled; nothing else goes wrong from here on.
             world.faults = Faults {
                 lost_pending: world.faults.lost_pending,
+                not_known: world.faults.not_known,
                 ..Faults::default()
             };
         }
