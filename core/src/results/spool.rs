@@ -1,6 +1,8 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use fs_err as fs;
 
@@ -76,9 +78,10 @@ impl Spool {
             .append(true)
             .open(self.index_file(index))?;
         Ok(SpoolWriter {
+            syncer: None,
+            closes_soon: false,
             file,
             buffer: Vec::new(),
-            synced: Instant::now(),
         })
     }
 
@@ -140,7 +143,51 @@ fn std_read_dir(dir: &Path) -> io::Result<Vec<String>> {
 pub struct SpoolWriter {
     file: fs::File,
     buffer: Vec<u8>,
-    synced: Instant,
+    /// Syncs beside the work, once there is something to sync.
+    syncer: Option<Syncer>,
+    /// Whether closing, which follows at once, is soon enough to sync.
+    closes_soon: bool,
+}
+
+/// A thread that syncs a file some time after it was told of new content, so that whoever writes does not
+/// wait for the disk.
+#[derive(Debug)]
+struct Syncer {
+    told: mpsc::SyncSender<()>,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+impl Syncer {
+    fn start(file: &fs::File) -> io::Result<Self> {
+        let file = file.try_clone()?;
+        let (told, news) = mpsc::sync_channel(1);
+        let thread = std::thread::Builder::new()
+            .name("sync".to_owned())
+            .spawn(move || {
+                while news.recv().is_ok() {
+                    file.sync_data()?;
+                    std::thread::sleep(SYNC_INTERVAL);
+                }
+                Ok(())
+            })?;
+        Ok(Self { told, thread })
+    }
+
+    /// Tells of new content. What cannot be told is known already: the thread syncs it next.
+    fn tell(&self) -> bool {
+        !matches!(
+            self.told.try_send(()),
+            Err(mpsc::TrySendError::Disconnected(()))
+        )
+    }
+
+    /// Returns the error that ended the thread.
+    fn error(self) -> io::Result<()> {
+        drop(self.told);
+        self.thread
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the thread that syncs has panicked")))
+    }
 }
 
 impl SpoolWriter {
@@ -148,7 +195,8 @@ impl SpoolWriter {
         let mut writer = Self {
             file,
             buffer: Vec::new(),
-            synced: Instant::now(),
+            syncer: None,
+            closes_soon: false,
         };
         writer.frame(&SpoolFrame::Worker(worker.clone()))?;
         Ok(writer)
@@ -161,6 +209,11 @@ impl SpoolWriter {
         self.file.write_all(&self.buffer)
     }
 
+    /// Says that the next element is the last, and that [`close`](Self::close) follows it.
+    pub fn expect_last(&mut self) {
+        self.closes_soon = true;
+    }
+
     /// Writes that the body of an element is about to start.
     pub fn start_element(&mut self, element: u32) -> io::Result<()> {
         self.frame(&SpoolFrame::Start(element))
@@ -169,9 +222,17 @@ impl SpoolWriter {
     /// Writes the end of an element.
     pub fn end_element(&mut self, result: ResultRecord) -> io::Result<()> {
         self.frame(&SpoolFrame::End(result))?;
-        if self.synced.elapsed() >= SYNC_INTERVAL {
-            self.file.sync_data()?;
-            self.synced = Instant::now();
+        if self.closes_soon {
+            return Ok(());
+        }
+        let syncer = match &self.syncer {
+            Some(syncer) => syncer,
+            None => self.syncer.insert(Syncer::start(&self.file)?),
+        };
+        if !syncer.tell()
+            && let Some(syncer) = self.syncer.take()
+        {
+            syncer.error()?;
         }
         Ok(())
     }

@@ -259,6 +259,9 @@ impl<'a> Worker<'a> {
             }
         };
         let mut logs = self.logs();
+        if left.len() == 1 {
+            writer.expect_last();
+        }
         for element in left {
             if self.is_stopped()? {
                 break;
