@@ -15,6 +15,7 @@ pub mod config;
 pub mod elements;
 pub mod engine;
 pub mod error;
+pub mod fault;
 pub mod host;
 pub mod id;
 pub mod journal;

@@ -43,7 +43,7 @@ pub async fn cancel(
             left: Vec::new(),
         });
     }
-    services.probe.reach("cancel-request").await;
+    services.probe.reach("engine/cancel-request").await;
     let number = fs::read_dir(dir.inside("cancel"))?.count();
     create_exclusive(&dir.inside("cancel").join(number.to_string()), b"")?;
     let (mut guards, mut drivers) = (Vec::new(), Vec::new());

@@ -67,7 +67,7 @@ pub async fn dispatch(
         if from.is_none() {
             from = Checkpoint::newest(dir, &graph)?.map(|(checkpoint, _)| checkpoint);
         }
-        services.probe.reach("take-lease").await;
+        services.probe.reach("engine/take-lease").await;
         match take(
             &dir.inside("journal"),
             services.liveness.as_ref(),
@@ -89,7 +89,7 @@ pub async fn dispatch(
             Taken::Mine(lease, journal) => {
                 let state = State::after(from.take(), &graph, &journal);
                 if checkpoint::is_due(&journal) {
-                    services.probe.reach("checkpoint").await;
+                    services.probe.reach("engine/checkpoint").await;
                     checkpoint::write(dir, lease.term(), journal.since, &state);
                 }
                 let mut pass = Pass::new(
@@ -102,7 +102,7 @@ pub async fn dispatch(
                     options.own.clone(),
                 );
                 let done = pass.run().await?;
-                services.probe.reach("look-for-wake").await;
+                services.probe.reach("engine/look-for-wake").await;
                 if !matches!(
                     done,
                     Dispatched::Done {

@@ -34,7 +34,7 @@ pub use error::EngineError;
 pub use plan::{Action, Lookup, NothingRemembered, Snapshot, plan};
 pub use read::{ElementLog, logs, result};
 pub use report::{Counts, ElementReport, ElementState, RunState, RunStatus, TaskStatus};
-pub use services::{NoProbe, Probe, Services};
+pub use services::{FaultPoints, NoProbe, Probe, Services};
 pub use state::{Element, Phase, State, Submission, TaskState, Verdict, Width};
 pub use status::status;
 pub use submit::{SubmitRequest, new_run_id, submit};

@@ -118,7 +118,7 @@ impl<'a> Pass<'a> {
         if self.state.finished.is_some() {
             self.answer_wakes()?;
         }
-        self.services.probe.reach("release").await;
+        self.services.probe.reach("engine/release").await;
         // What was written after somebody took over does not count; it must not look like a result.
         self.lease.check()?;
         self.record(Record::Released)?;
@@ -178,7 +178,7 @@ impl<'a> Pass<'a> {
             if !self.state.is_cancelled && self.dir.is_cancelled()? {
                 self.record(Record::CancelRequested)?;
             }
-            self.services.probe.reach("ingest").await;
+            self.services.probe.reach("engine/ingest").await;
             let spooled = self.ingest()?;
             let intents_wait = self.resolve_intents().await?;
             let is_changed = self.plan_and_act(Drivers::Later).await?;
@@ -272,7 +272,7 @@ impl<'a> Pass<'a> {
             match action {
                 Action::Record(record) => {
                     if matches!(record, Record::Finished { .. }) {
-                        self.services.probe.reach("finish").await;
+                        self.services.probe.reach("engine/finish").await;
                         self.lease.check()?;
                     }
                     self.record(record)?;
@@ -312,7 +312,7 @@ impl<'a> Pass<'a> {
         let Some(request) = job_request(self.dir, self.graph, &self.state, &submission) else {
             return Ok(false);
         };
-        self.services.probe.reach("write-submission").await;
+        self.services.probe.reach("engine/write-submission").await;
         fs::create_dir_all(self.dir.logs(&submission.tag))?;
         let mut name = "dispatch".to_owned();
         if let SubmissionKind::Elements {
@@ -335,15 +335,15 @@ impl<'a> Pass<'a> {
                 .as_str()
                 .clone_into(&mut name);
         }
-        self.services.probe.reach("intent").await;
+        self.services.probe.reach("engine/intent").await;
         let tag = submission.tag.clone();
         self.record(Record::Intent(submission))?;
         self.lease.sync()?;
-        self.services.probe.reach("submit").await;
+        self.services.probe.reach("engine/submit").await;
         // Between announcing and sending: see `journal`.
         self.lease.check()?;
         let answer = self.beating(self.scheduler.submit(&request)).await?;
-        self.services.probe.reach("submitted").await;
+        self.services.probe.reach("engine/submitted").await;
         match answer {
             Ok(job) => {
                 self.refusals = 0;
@@ -409,7 +409,7 @@ impl<'a> Pass<'a> {
         if targets.is_empty() {
             return Ok(());
         }
-        self.services.probe.reach("cancel").await;
+        self.services.probe.reach("engine/cancel").await;
         self.lease.check()?;
         if let Err(error) = self.beating(self.scheduler.cancel(&targets)).await? {
             tracing::warn!(%error, "jobs that have nothing to do any more could not be cancelled");

@@ -23,7 +23,7 @@ impl Services {
         Self {
             clock: Clock::system(),
             liveness: Arc::new(SystemLiveness),
-            probe: Arc::new(NoProbe),
+            probe: Arc::new(FaultPoints),
         }
     }
 }
@@ -42,4 +42,15 @@ pub struct NoProbe;
 #[async_trait]
 impl Probe for NoProbe {
     async fn reach(&self, _point: &'static str) {}
+}
+
+/// The points of the engine as [`crate::fault`] points, so that a process can be killed there.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FaultPoints;
+
+#[async_trait]
+impl Probe for FaultPoints {
+    async fn reach(&self, point: &'static str) {
+        crate::fault::reach(point);
+    }
 }

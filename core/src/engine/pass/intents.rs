@@ -32,7 +32,7 @@ impl Pass<'_> {
         if unknown.is_empty() {
             return Ok(None);
         }
-        self.services.probe.reach("find").await;
+        self.services.probe.reach("engine/find").await;
         let tags: Vec<Tag> = unknown.iter().map(|(_, tag)| tag.clone()).collect();
         let answers = match self.beating(self.scheduler.find(&tags)).await? {
             Ok(answers) if answers.len() == tags.len() => answers,

@@ -27,7 +27,7 @@ impl Pass<'_> {
             self.suspects.clear();
             return Ok(Wait::Nothing);
         }
-        self.services.probe.reach("status").await;
+        self.services.probe.reach("engine/status").await;
         let ids: Vec<JobId> = jobs.iter().map(|(_, job)| job.clone()).collect();
         let statuses = match self.beating(self.scheduler.status(&ids)).await? {
             Ok(statuses) if statuses.len() == ids.len() => statuses,
@@ -54,7 +54,7 @@ impl Pass<'_> {
         );
         let mut is_changed = false;
         for verdict in judged.verdicts {
-            self.services.probe.reach("verdict").await;
+            self.services.probe.reach("engine/verdict").await;
             is_changed |= self.pronounce(verdict, spooled)?;
         }
         Ok(match judged.wait {
