@@ -128,6 +128,8 @@ fn slurm(limit: u32) -> Capabilities {
         submit_from_jobs: true,
         serves_indices: false,
         message_timeout: Duration::from_secs(20),
+        may_stall: false,
+        partitions: Vec::new(),
     }
 }
 

@@ -128,6 +128,8 @@ fn capabilities(site: &Site, message_timeout: Duration, history_days: u32) -> Ca
         serves_indices: false,
         // The request itself and the answer to it each wait for at most one timeout.
         message_timeout: 2 * message_timeout,
+        may_stall: true,
+        partitions: Vec::new(),
     }
 }
 

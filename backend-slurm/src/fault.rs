@@ -1,7 +1,7 @@
 use reflow_core::command::Output;
 use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind};
 
-use SchedulerErrorKind::{Busy, Permission, Rejected, TimedOut, Unreachable};
+use SchedulerErrorKind::{Busy, LimitReached, Permission, Rejected, TimedOut, Unreachable};
 
 /// Slurm's words and what they mean; the first that is found counts.
 ///
@@ -32,12 +32,12 @@ const WORDS: &[(&str, SchedulerErrorKind, bool)] = &[
         false,
     ),
     // Limits that pass by themselves.
-    ("AssocMaxSubmitJobLimit", Busy, false),
-    ("AssocGrpSubmitJobsLimit", Busy, false),
-    ("QOSMaxSubmitJobPerUserLimit", Busy, false),
-    ("QOSMaxSubmitJobPerAccountLimit", Busy, false),
-    ("QOSGrpSubmitJobsLimit", Busy, false),
-    ("MaxSubmitJob", Busy, false),
+    ("AssocMaxSubmitJobLimit", LimitReached, false),
+    ("AssocGrpSubmitJobsLimit", LimitReached, false),
+    ("QOSMaxSubmitJobPerUserLimit", LimitReached, false),
+    ("QOSMaxSubmitJobPerAccountLimit", LimitReached, false),
+    ("QOSGrpSubmitJobsLimit", LimitReached, false),
+    ("MaxSubmitJob", LimitReached, false),
     ("Resource temporarily unavailable", Busy, false),
     ("Slurm temporarily unable to accept job", Busy, false),
     ("Job submission is disabled", Busy, false),
@@ -87,6 +87,6 @@ mod tests {
             assert_eq!(classify(&format!("{failed}{words}\n")), expected, "{words}");
         }
         let limit = "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)\n";
-        assert_eq!(classify(limit), (Busy, false));
+        assert_eq!(classify(limit), (LimitReached, false));
     }
 }

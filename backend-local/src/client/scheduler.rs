@@ -149,6 +149,8 @@ impl LocalScheduler {
                 submit_from_jobs: true,
                 serves_indices: true,
                 message_timeout: Duration::from_secs(5),
+                may_stall: false,
+                partitions: Vec::new(),
             },
         })
     }

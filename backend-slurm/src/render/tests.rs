@@ -24,6 +24,8 @@ fn slurm() -> Slurm {
             submit_from_jobs: true,
             serves_indices: false,
             message_timeout: Duration::from_secs(20),
+            may_stall: false,
+            partitions: Vec::new(),
         },
         accounting: true,
         partitions: [("gpu".to_owned(), "a100".to_owned())].into(),

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Memory, Walltime};
+
 /// What becomes of a job whose after-ok parent failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -46,4 +48,28 @@ pub struct Capabilities {
     /// How long after `submit` failed a job may still appear: the batch system's own message timeout
     /// with its retries.
     pub message_timeout: Duration,
+    /// Whether a job may stay in the queue for ever, so that somebody must look from time to time.
+    #[serde(default)]
+    pub may_stall: bool,
+    /// What partitions allow at most, under the names that requests use; those that are not listed are not
+    /// known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<PartitionLimits>,
+}
+
+/// What a partition allows at most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartitionLimits {
+    /// The name in requests: a logical one that the site maps, or the batch system's own.
+    pub name: String,
+    /// Whether requests without a partition go there.
+    #[serde(default)]
+    pub is_default: bool,
+    /// Longest walltime, or none where there is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Walltime>,
+    /// Memory of its largest node, or less where one job may have less, or none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mem: Option<Memory>,
 }

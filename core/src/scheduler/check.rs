@@ -204,6 +204,8 @@ mod tests {
             submit_from_jobs: all,
             serves_indices: all,
             message_timeout: Duration::ZERO,
+            may_stall: false,
+            partitions: Vec::new(),
         }
     }
 

@@ -11,8 +11,11 @@ pub enum SchedulerErrorKind {
     InvalidRequest,
     /// The batch system refused: asking again gives the same answer.
     Rejected,
-    /// The batch system refused for now: a limit on jobs in the queue, a controller that is starting.
+    /// The batch system refused for now: a controller that is starting or has too much to do.
     Busy,
+    /// The batch system takes no more jobs, or no array as large as this, until some have ended: a limit on jobs in
+    /// the queue (`MaxSubmitJobs`, a quality of service).
+    LimitReached,
     /// The batch system's program or server could not be reached.
     Unreachable,
     /// The batch system did not answer in time.
@@ -30,7 +33,12 @@ impl SchedulerErrorKind {
     pub fn is_temporary(self) -> bool {
         matches!(
             self,
-            Self::Busy | Self::Unreachable | Self::TimedOut | Self::UnexpectedOutput | Self::Io
+            Self::Busy
+                | Self::LimitReached
+                | Self::Unreachable
+                | Self::TimedOut
+                | Self::UnexpectedOutput
+                | Self::Io
         )
     }
 }

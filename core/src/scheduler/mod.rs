@@ -19,7 +19,7 @@ use async_trait::async_trait;
 
 use crate::id::{JobId, Tag};
 
-pub use capabilities::{Capabilities, FailedParent};
+pub use capabilities::{Capabilities, FailedParent, PartitionLimits};
 pub use error::{SchedulerError, SchedulerErrorKind, SubmitError};
 pub use registry::{ConnectOptions, Registry};
 pub use request::{

@@ -219,6 +219,8 @@ fn capabilities(random: &mut Random) -> Capabilities {
         submit_from_jobs: true,
         serves_indices: false,
         message_timeout: Duration::from_secs(10),
+        may_stall: false,
+        partitions: Vec::new(),
     }
 }
 

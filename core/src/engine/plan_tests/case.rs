@@ -70,6 +70,8 @@ impl Case {
                 submit_from_jobs: true,
                 serves_indices: false,
                 message_timeout: Duration::ZERO,
+                may_stall: false,
+                partitions: Vec::new(),
             },
             dispatch: DispatchMode::Job,
             own: None,
