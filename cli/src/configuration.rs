@@ -8,11 +8,12 @@ use crate::error::CliError;
 use crate::surroundings::Surroundings;
 
 /// The variables that set a key, and the key that each one sets.
-pub(crate) const VARIABLES: [(&str, &str); 5] = [
+pub(crate) const VARIABLES: [(&str, &str); 6] = [
     ("REFLOW_BACKEND", "default_backend"),
     ("REFLOW_STORE", "store"),
     ("REFLOW_DISPATCH", "dispatch"),
     ("REFLOW_ENV", "env"),
+    ("REFLOW_LATENCY", "latency"),
     ("REFLOW_LAUNCHER", "launcher"),
 ];
 

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use reflow_core::command::scrub;
 use reflow_core::config::EnvironmentPolicy;
@@ -56,7 +57,19 @@ impl Context {
             setup: settings.setup,
             dispatch: settings.dispatch,
             dispatch_extra: settings.dispatch_extra,
+            max_queued: settings.max_queued,
         }
+    }
+
+    /// Returns how long a file written on one node may take to be seen on another, by what was set or
+    /// by what is common: file systems that clusters share keep what they know of a directory for up to
+    /// a minute, mostly for half of one; on one machine a file is there at once.
+    pub(crate) fn latency(&self, backend: &str) -> Duration {
+        let set = self.configuration.resolved.backend(backend).latency;
+        set.unwrap_or(match backend {
+            "local" => Duration::from_millis(500),
+            _ => Duration::from_secs(30),
+        })
     }
 
     /// Returns what of the user's variables jobs get, and the umask.

@@ -2,7 +2,7 @@ use reflow_core::engine::{self, Services, SubmitRequest};
 use std::fmt::Write;
 
 use clap::ArgMatches;
-use reflow_core::rundir::{BackendRecord, RunDir};
+use reflow_core::rundir::RunDir;
 use reflow_core::store::CatalogueEntry;
 use serde_json::json;
 
@@ -13,13 +13,6 @@ use crate::exit::Exit;
 use crate::output::{self, FAINT, STRONG, styled, warn};
 use crate::parameters;
 use crate::workflow::Workflow;
-
-/// Returns how long a file written on one node may take to be seen on another, in milliseconds. File
-/// systems that clusters share keep what they know of a directory for up to a minute, commonly for half
-/// of one; on one machine a file is there at once.
-fn latency(backend: &BackendRecord) -> u64 {
-    if backend.name == "local" { 500 } else { 30_000 }
-}
 
 /// Submit a workflow and return at once.
 ///
@@ -108,7 +101,7 @@ pub(crate) fn submit(
         None => (Some(own.clone()), Vec::new()),
     };
     let backend = context.backend();
-    let latency_ms = latency(&backend);
+    let latency_ms = context.latency(&backend.name).as_millis() as u64;
     let run = Context::runtime()?.block_on(async {
         let scheduler = context.connect(&backend, &own_launcher(&own)?).await?;
         let request = SubmitRequest {

@@ -182,8 +182,11 @@ store = "store"
 dispatch = "login"
 env = ["PATH", "HOME"]
 launcher = ["apptainer", "exec", "image.sif", "reflow"]
+latency = 2.5
 
 [backend.slurm]
+latency = "500ms"
+max_queued = 2000
 extra = ["--clusters=a"]
 bin_dir = "/opt/slurm/bin"
 message_timeout = 30
@@ -207,11 +210,14 @@ time = "00:05:00"
         backend.slurm.dispatch.partition = "short"
         backend.slurm.dispatch.time = "00:05:00"
         backend.slurm.extra = ["--clusters=a"]
+        backend.slurm.latency = "500ms"
+        backend.slurm.max_queued = 2000
         backend.slurm.message_timeout = 30
         backend.slurm.partitions.gpu = "a100"
         default_backend = "slurm"
         dispatch = "login"
         env = ["PATH","HOME"]
+        latency = 2.5
         launcher = ["apptainer","exec","image.sif","reflow"]
         store = "/home/ada/.config/reflow/store"
         "#);
@@ -229,7 +235,7 @@ time = "00:05:00"
         ");
         insta::assert_snapshot!(refusal("colour = true"), @r"
         /home/ada/.config/reflow/config.toml:1:1: unknown key `colour`
-        hint: known keys: backend, default_backend, dispatch, env, launcher, store
+        hint: known keys: backend, default_backend, dispatch, env, latency, launcher, store
         ");
     }
 
@@ -240,6 +246,10 @@ time = "00:05:00"
         insta::assert_snapshot!(refusal("[backend.slurm.dispatch]\nmem = 500"), @r#"/home/ada/.config/reflow/config.toml:2:7: `backend.slurm.dispatch.mem` does not fit: invalid type: integer `500`, expected a string"#);
         insta::assert_snapshot!(refusal("[backend.Slurm]\nextra = []"), @"/home/ada/.config/reflow/config.toml:1:10: `backend.Slurm` is not the name of a backend: lower-case letters, digits and `-`");
         insta::assert_snapshot!(refusal("launcher = []"), @"/home/ada/.config/reflow/config.toml:1:12: `launcher` must be a list of words, with at least one, not []");
+        insta::assert_snapshot!(refusal("latency = \"30 parsecs\""), @r#"/home/ada/.config/reflow/config.toml:1:11: `latency` must be a time of at most an hour: seconds, or a number with a unit such as "500ms" or "30s", not "30 parsecs""#);
+        insta::assert_snapshot!(refusal("latency = -1"), @r#"/home/ada/.config/reflow/config.toml:1:11: `latency` must be a time of at most an hour: seconds, or a number with a unit such as "500ms" or "30s", not -1"#);
+        insta::assert_snapshot!(refusal("[backend.slurm]\nlatency = 3601"), @r#"/home/ada/.config/reflow/config.toml:2:11: `backend.slurm.latency` must be a time of at most an hour: seconds, or a number with a unit such as "500ms" or "30s", not 3601"#);
+        insta::assert_snapshot!(refusal("[backend.slurm]\nmax_queued = 0"), @"/home/ada/.config/reflow/config.toml:2:14: `backend.slurm.max_queued` must be a whole number from 1, not 0");
     }
 
     #[test]
@@ -264,10 +274,7 @@ time = "00:05:00"
 
     #[test]
     fn every_dispatch_key_is_a_resource() {
-        for key in super::super::DISPATCH_KEYS {
-            if key == "extra" {
-                continue;
-            }
+        for key in crate::scheduler::RESOURCE_KEYS {
             let error = Key::check_resource(key, &Value::Bool(true)).err();
             assert!(
                 !error

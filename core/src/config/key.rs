@@ -1,38 +1,33 @@
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use super::{ConfigError, Origin};
-use crate::scheduler::Resources;
+use crate::scheduler::{RESOURCE_KEYS, Resources};
 
 /// The keys that stand at the top of a configuration file. A project's `reflow.toml` has them beside
 /// the keys of the workflow.
-pub const TOP_LEVEL_KEYS: [&str; 6] = [
+pub const TOP_LEVEL_KEYS: [&str; 7] = [
     "backend",
     "default_backend",
     "dispatch",
     "env",
+    "latency",
     "launcher",
     "store",
 ];
 
-/// The keys of `[backend.NAME.dispatch]`: what dispatch jobs ask for.
-pub const DISPATCH_KEYS: [&str; 16] = [
-    "account",
-    "constraint",
-    "cpus",
-    "exclusive",
-    "extra",
-    "gpus",
-    "mail",
-    "mem",
-    "nodes",
-    "partition",
-    "qos",
-    "queue",
-    "reservation",
-    "signal",
-    "tasks",
-    "time",
-];
+/// Returns whether dispatch jobs may ask for that in `[backend.NAME.dispatch]`.
+fn is_dispatch_key(field: &str) -> bool {
+    field == "extra" || RESOURCE_KEYS.contains(&field)
+}
+
+fn dispatch_keys() -> Vec<&'static str> {
+    let mut keys = RESOURCE_KEYS.to_vec();
+    keys.push("extra");
+    keys.sort_unstable();
+    keys
+}
 
 /// What a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +50,10 @@ pub(super) enum Key {
     Flags,
     /// A field of `Resources`.
     Resource,
+    /// A time: a number of seconds, or a number with a unit.
+    Time,
+    /// A whole number from 1.
+    Count,
     /// Whatever the backend takes.
     Backend,
 }
@@ -101,16 +100,16 @@ impl Key {
             ["default_backend"] => Ok(Self::BackendName),
             ["dispatch"] => Ok(Self::Dispatch),
             ["env"] => Ok(Self::Environment),
+            ["latency"] | ["backend", _, "latency"] => Ok(Self::Time),
+            ["backend", _, "max_queued"] => Ok(Self::Count),
             ["launcher"] => Ok(Self::Words),
             ["store"] | ["backend", _, "bin_dir"] => Ok(Self::Path),
             ["backend", _, "partitions", _] => Ok(Self::Text),
             ["backend", _, "extra" | "setup"] | ["backend", _, "dispatch", "extra"] => {
                 Ok(Self::Flags)
             }
-            ["backend", _, "dispatch", field] if DISPATCH_KEYS.contains(&field) => {
-                Ok(Self::Resource)
-            }
-            ["backend", _, "dispatch", ..] => Err(unknown(&DISPATCH_KEYS)),
+            ["backend", _, "dispatch", field] if is_dispatch_key(field) => Ok(Self::Resource),
+            ["backend", _, "dispatch", ..] => Err(unknown(&dispatch_keys())),
             ["backend", _, _] => Ok(Self::Backend),
             _ => Err(unknown(&TOP_LEVEL_KEYS)),
         }
@@ -128,6 +127,8 @@ impl Key {
             Self::Path | Self::Text => value.as_str().is_some_and(|text| !text.is_empty()),
             Self::Words => is_texts(value) && value.as_array().is_some_and(|list| !list.is_empty()),
             Self::Flags => is_texts(value),
+            Self::Time => time(value).is_some(),
+            Self::Count => count(value).is_some(),
             Self::Resource | Self::Backend => true,
         };
         if fits {
@@ -172,9 +173,47 @@ impl Key {
             Self::Text => "a text",
             Self::Words => "a list of words, with at least one",
             Self::Flags => "a list of texts",
+            Self::Time => {
+                "a time of at most an hour: seconds, or a number with a unit such as \"500ms\" or \"30s\""
+            }
+            Self::Count => "a whole number from 1",
             Self::Resource | Self::Backend => "a value",
         }
     }
+}
+
+/// The longest time that a key takes: what waits for longer than this waits for ever.
+const LONGEST: Duration = Duration::from_hours(1);
+
+/// Returns the time that a value stands for, in steps of a millisecond.
+pub(super) fn time(value: &Value) -> Option<Duration> {
+    let seconds = match value {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => {
+            let text = text.trim();
+            let split = text
+                .find(|c: char| !c.is_ascii_digit() && c != '.')
+                .unwrap_or(text.len());
+            let (number, unit) = text.split_at(split);
+            let factor = match unit.trim_start() {
+                "ms" => 0.001,
+                "" | "s" => 1.0,
+                "m" | "min" => 60.0,
+                "h" => 3600.0,
+                _ => return None,
+            };
+            number.parse::<f64>().ok()? * factor
+        }
+        _ => return None,
+    };
+    let time = Duration::try_from_secs_f64(seconds).ok()?;
+    (time <= LONGEST).then(|| Duration::from_millis((time.as_secs_f64() * 1000.0).round() as u64))
+}
+
+/// Returns the number from 1 that a value stands for.
+pub(super) fn count(value: &Value) -> Option<u32> {
+    let count = u32::try_from(value.as_u64()?).ok()?;
+    (count > 0).then_some(count)
 }
 
 pub(super) fn is_backend_name(text: &str) -> bool {

@@ -12,6 +12,6 @@ mod resolve;
 
 pub use error::ConfigError;
 pub use file::FileKind;
-pub use key::{DISPATCH_KEYS, TOP_LEVEL_KEYS};
+pub use key::TOP_LEVEL_KEYS;
 pub use layer::{FileLayer, Layer, Origin, Setting};
 pub use resolve::{BackendSettings, EnvironmentPolicy, Resolved};

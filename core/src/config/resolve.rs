@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::key;
 use super::layer::{Layer, Origin, Setting};
 use crate::rundir::DispatchMode;
 use crate::scheduler::Resources;
@@ -34,6 +36,10 @@ pub struct BackendSettings {
     pub setup: Vec<String>,
     /// Directory of the batch system's programs.
     pub bin_dir: Option<PathBuf>,
+    /// How long a file written on one node may take to be seen on another, where that was set.
+    pub latency: Option<Duration>,
+    /// Most elements of one run that may be queued or run in the batch system at the same time.
+    pub max_queued: Option<u32>,
     /// What the backend alone understands.
     pub settings: Map<String, Value>,
 }
@@ -132,6 +138,8 @@ impl Resolved {
                 ["extra"] => backend.extra = typed(value).unwrap_or_default(),
                 ["setup"] => backend.setup = typed(value).unwrap_or_default(),
                 ["bin_dir"] => backend.bin_dir = typed(value),
+                ["latency"] => backend.latency = key::time(&value),
+                ["max_queued"] => backend.max_queued = key::count(&value),
                 [own] => {
                     backend.settings.insert((*own).to_owned(), value);
                 }
@@ -139,6 +147,8 @@ impl Resolved {
             }
         }
         backend.dispatch = typed(Value::Object(dispatch)).unwrap_or_default();
+        let latency_of_all = || self.value(&["latency"]).and_then(key::time);
+        backend.latency = backend.latency.or_else(latency_of_all);
         backend
     }
 
@@ -204,6 +214,29 @@ mod tests {
         assert_eq!(resolved.backend("local"), BackendSettings::default());
         let backend = resolved.settings().find(|s| s.key == ["default_backend"]);
         assert_eq!(backend.map(|setting| &setting.origin), Some(&origin));
+    }
+
+    #[test]
+    fn the_latency_of_a_backend_wins_over_that_of_all() {
+        let user = layer(
+            FileLayer::User,
+            "latency = 20\n[backend.slurm]\nlatency = \"1.5s\"\nmax_queued = 1000",
+        );
+        let mut variables = Layer::default();
+        let origin = Origin::Variable {
+            name: "REFLOW_LATENCY".to_owned(),
+        };
+        variables
+            .set(&["latency"], "250ms", origin)
+            .expect("a sound value");
+        let resolved = Resolved::new([user, variables]);
+        let slurm = resolved.backend("slurm");
+        assert_eq!(slurm.latency, Some(Duration::from_millis(1500)));
+        assert_eq!(slurm.max_queued, Some(1000));
+        assert!(slurm.settings.is_empty());
+        let local = resolved.backend("local");
+        assert_eq!(local.latency, Some(Duration::from_millis(250)));
+        assert_eq!(local.max_queued, None);
     }
 
     #[test]

@@ -9,65 +9,40 @@ use super::workflow_file_reader::{Item, Reader, Table, in_order};
 use super::{CommandBody, DEFAULT_INTERPRETER, Output, Program};
 use crate::error::Hint;
 use crate::id::{ParameterName, TaskName};
-use crate::scheduler::Resources;
+use crate::scheduler::{RESOURCE_KEYS, Resources};
 use crate::workflow::{
     CacheOptions, ParameterDescription, ParameterKind, RetryOptions, TaskDescription, Type,
 };
 
-const RESOURCE_KEYS: [&str; 15] = [
-    "account",
-    "constraint",
-    "cpus",
-    "exclusive",
-    "gpus",
-    "mail",
-    "mem",
-    "nodes",
-    "partition",
-    "qos",
-    "queue",
-    "reservation",
-    "signal",
-    "tasks",
-    "time",
-];
-
-pub(super) const TASK_KEYS: [&str; 34] = [
-    "account",
+/// The keys of a task, besides the resources of one element.
+const OWN_KEYS: [&str; 19] = [
     "after",
     "array",
     "array_parallelism",
     "batch",
     "cache",
     "command",
-    "constraint",
-    "cpus",
     "doc",
     "env",
-    "exclusive",
     "extra",
-    "gpus",
     "interpreter",
-    "mail",
-    "mem",
-    "nodes",
     "output",
     "params",
-    "partition",
-    "qos",
-    "queue",
-    "reservation",
     "retries",
     "retry_mem",
     "retry_time",
     "returns",
     "setup",
     "shell",
-    "signal",
-    "tasks",
-    "time",
     "version",
 ];
+
+/// Returns the keys of a task.
+pub(super) fn task_keys() -> Vec<&'static str> {
+    let mut keys = [&OWN_KEYS[..], &RESOURCE_KEYS[..]].concat();
+    keys.sort_unstable();
+    keys
+}
 
 pub(super) const PARAMETER_KEYS: [&str; 8] = [
     "broadcast",
@@ -92,7 +67,7 @@ pub(super) fn task(
     let name = TaskName::new(key.get_ref().as_ref())
         .map_err(|error| reader.refuse(key.span(), &place, error.to_string(), None))
         .ok();
-    let table = reader.table(item, &place, &TASK_KEYS)?;
+    let table = reader.table(item, &place, &task_keys())?;
     let parameters = parameters(reader, &table, directory);
     let returns = match table.get("returns") {
         Some((item, place)) => ty(reader, item, &place),

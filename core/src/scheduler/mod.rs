@@ -27,8 +27,8 @@ pub use request::{
     Rendered,
 };
 pub use resources::{
-    Exclusive, Mail, MailEvent, Memory, ParseMemoryError, ParseWalltimeError, Resources, Signal,
-    Walltime,
+    Exclusive, Mail, MailEvent, Memory, ParseMemoryError, ParseWalltimeError, RESOURCE_KEYS,
+    Resources, Signal, Walltime,
 };
 pub use status::{ElementStatus, EndReason, ExitStatus, Found, JobState, JobStatus};
 

@@ -4,6 +4,26 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// The names under which people write the fields of [`Resources`], sorted: `queue` is another word for
+/// `partition`.
+pub const RESOURCE_KEYS: [&str; 15] = [
+    "account",
+    "constraint",
+    "cpus",
+    "exclusive",
+    "gpus",
+    "mail",
+    "mem",
+    "nodes",
+    "partition",
+    "qos",
+    "queue",
+    "reservation",
+    "signal",
+    "tasks",
+    "time",
+];
+
 /// What one element of a task needs, in terms that every batch system has.
 ///
 /// A field that is not set is left to the batch system's default.
