@@ -12,6 +12,7 @@ mod client;
 mod clock;
 mod codec;
 mod element;
+mod faults;
 mod ids;
 mod location;
 mod log;
@@ -23,6 +24,7 @@ mod tree;
 mod warnings;
 
 pub use client::{LocalScheduler, Stopped, connect, stop};
+pub use faults::FAULT_POINTS;
 pub use location::DIRECTORY_VARIABLE;
 pub use settings::Settings;
 pub use supervisor::supervise;

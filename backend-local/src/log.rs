@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+use reflow_core::fault::reach;
 use reflow_core::id::JobId;
 use reflow_core::scheduler::{EndReason, JobRequest};
 
@@ -183,6 +184,7 @@ impl Log {
     /// Writes the past anew and opens the log behind it.
     pub(crate) fn create(path: &Path, past: &Past) -> io::Result<Self> {
         let new = path.with_extension("new");
+        reach("supervisor/compact");
         let file = fs_err::File::create(&new)?.into_parts().0;
         let mut log = Self {
             file,
@@ -209,6 +211,7 @@ impl Log {
             log.process(process, started);
         }
         log.flush()?;
+        reach("supervisor/replace-log");
         fs_err::rename(&new, path)?;
         Ok(log)
     }
@@ -228,6 +231,7 @@ impl Log {
         request: &JobRequest,
     ) -> io::Result<()> {
         self.flush()?;
+        reach("supervisor/record-job");
         let written = self.line_of_job(number, submitted, request);
         let written = written.and_then(|()| self.flush());
         if written.is_err() {
@@ -288,6 +292,11 @@ impl Log {
     /// Adds that a process was started.
     pub(crate) fn process(&mut self, process: u32, started: u64) {
         put(&mut self.buffer, b'P', &[process.into(), started]);
+    }
+
+    /// Returns whether anything was added since the last flush.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.buffer.is_empty()
     }
 
     /// Writes what was added. On error, it is kept for the next time.

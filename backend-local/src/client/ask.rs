@@ -1,6 +1,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use reflow_core::fault::reach;
 use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind, SubmitError};
 use tokio::net::UnixStream;
 
@@ -27,6 +28,7 @@ pub(super) async fn open(location: &Location) -> Result<Option<Connection>, Sche
     if !location.check()? {
         return Ok(None);
     }
+    reach("local/connect");
     let mut stream = match UnixStream::connect(location.socket()).await {
         Ok(stream) => stream,
         Err(error) => {
@@ -114,9 +116,11 @@ impl Connection {
         question: &Question,
         patience: Duration,
     ) -> Result<(Answer, Vec<u8>), SubmitError> {
+        reach("local/ask");
         protocol::write(&mut self.0, question, &[])
             .await
             .map_err(|error| SubmitError::nothing_sent(lost(&error)))?;
+        reach("local/hear");
         let answer = tokio::time::timeout(patience, protocol::read::<Answer>(&mut self.0)).await;
         match answer {
             Ok(Ok((Answer::Refused { kind, message }, _))) => Err(SubmitError::nothing_sent(

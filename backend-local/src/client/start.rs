@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 
 use reflow_core::command::scrub;
+use reflow_core::fault::reach;
 use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind};
 
 use crate::location::{Location, Owner, Plate, io_error};
@@ -37,7 +38,9 @@ impl Starter {
                 "the supervisor of the local backend is not running, and this program does not know how to start it; set `launcher`",
             ));
         }
+        reach("local/create-directory");
         location.create()?;
+        reach("local/write-plate");
         location.write_plate(&Plate {
             owner: self.owner.clone(),
             settings: self.settings.clone(),
@@ -56,6 +59,7 @@ impl Starter {
             .stdin(Stdio::null())
             .stdout(messages)
             .stderr(copy);
+        reach("local/start");
         command.spawn().map_err(|error| {
             SchedulerError::new(
                 SchedulerErrorKind::Unreachable,

@@ -1,5 +1,6 @@
 //! How processes end, and that nothing of them is left.
 
+use reflow_core::fault::reach;
 use reflow_core::scheduler::EndReason;
 use rustix::process::{Signal, WaitOptions, wait};
 
@@ -50,6 +51,7 @@ impl Supervisor {
         let Some(process) = self.processes.get(&number) else {
             return;
         };
+        reach("supervisor/signal");
         if process.worker.is_some() && process.exit.is_none() {
             tree::send(process.id, signal);
         } else {
@@ -91,6 +93,7 @@ impl Supervisor {
 
     /// Waits for those that have ended.
     pub(super) fn reap(&mut self) {
+        reach("supervisor/reap");
         if self.processes.is_empty() {
             self.reap_orphans();
             return;
@@ -148,6 +151,7 @@ impl Supervisor {
         };
         let Some(exit) = process.exit else {
             if process.kill_at.is_some_and(|at| at <= now) {
+                reach("supervisor/kill");
                 for id in tree::with_descendants(&self.roots(process)) {
                     tree::send(id, Signal::KILL);
                 }
@@ -159,6 +163,7 @@ impl Supervisor {
         if !left.is_empty() {
             // What a job leaves behind is killed, but one that is being cancelled has its time.
             if process.kill_at.is_none_or(|at| at <= now) {
+                reach("supervisor/kill-left");
                 for id in tree::with_descendants(&left) {
                     tree::send(id, Signal::KILL);
                 }

@@ -4,6 +4,7 @@ use super::run::Supervisor;
 use super::spawn::{Marks, Part, spawn};
 use super::workers::connect;
 use crate::{ids, tree};
+use reflow_core::fault::reach;
 
 /// A process that the supervisor started, until nothing is left of it and of what it started.
 #[derive(Debug)]
@@ -90,7 +91,9 @@ impl Supervisor {
             mark: &mark,
         };
         let request = &self.queue.job(job).ok_or("the job is gone")?.request;
+        reach("supervisor/spawn");
         let mut child = spawn(request, part, &marks)?;
+        reach("supervisor/record-process");
         self.next_process += 1;
         let worker = match part {
             Part::Element(_) => None,

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use reflow_core::fault::reach;
 use reflow_core::scheduler::{EndReason, SchedulerError};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -199,6 +200,9 @@ impl Supervisor {
                 self.log.record(&record, job);
             }
             self.records = records;
+            if self.log.has_news() {
+                reach("supervisor/record");
+            }
             if let Err(error) = self.log.flush() {
                 // Nothing is started that is not written down; ends wait in memory.
                 tracing::error!("could not write the log: {error}");
@@ -217,6 +221,7 @@ impl Supervisor {
         }
         self.release_workers();
         for (reply, answer, bytes) in self.replies.drain(..) {
+            reach("supervisor/answer");
             // The client may be gone; what it asked for is done all the same.
             let _ = reply.send((answer, bytes));
         }
@@ -241,6 +246,7 @@ impl Supervisor {
 
     /// Answers those who wait for the end, and gives the answers time to get out.
     async fn say_goodbye(&mut self) {
+        reach("supervisor/farewell");
         let _ = fs_err::remove_file(self.location.socket());
         let waiting: Vec<Reply> = self.stopping.drain(..).collect();
         for reply in waiting {

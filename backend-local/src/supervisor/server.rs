@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use reflow_core::fault::reach;
 use reflow_core::scheduler::SchedulerError;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
@@ -17,10 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Opens the socket. The lock is held, so that a socket found there is one of the dead.
 pub(super) fn listen(location: &Location) -> Result<UnixListener, SchedulerError> {
     let path = location.socket();
+    reach("supervisor/remove-socket");
     match fs_err::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io_error(&error)),
         _ => {}
     }
+    reach("supervisor/listen");
     let listener = UnixListener::bind(&path).map_err(|error| io_error(&error))?;
     let private = std::fs::Permissions::from_mode(0o600);
     fs_err::set_permissions(&path, private).map_err(|error| io_error(&error))?;
@@ -37,6 +40,7 @@ pub(super) async fn accept(
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
+                reach("supervisor/accept");
                 connections.fetch_add(1, Ordering::Relaxed);
                 let (instance, events) = (instance.clone(), events.clone());
                 let connections = connections.clone();

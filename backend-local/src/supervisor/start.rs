@@ -2,6 +2,7 @@ use std::fs::File;
 use std::os::fd::IntoRawFd;
 use std::path::Path;
 
+use reflow_core::fault::reach;
 use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Signal, getpid, set_child_subreaper, setsid};
@@ -73,6 +74,7 @@ async fn serve(location: Location) -> Result<(), SchedulerError> {
             ),
         ));
     }
+    reach("supervisor/lock");
     let Some(lock) = lock(&location)? else {
         return Ok(());
     };
@@ -86,7 +88,9 @@ async fn serve(location: Location) -> Result<(), SchedulerError> {
     let clock = Clock::start();
     let now = clock.now();
 
+    reach("supervisor/read-log");
     let mut past = read_past(&location)?;
+    reach("supervisor/end-strays");
     end_strays(&mut past);
     log::bury(&mut past, now.wall, true);
     past.trim(now.wall.saturating_sub(settings.history.seconds() * 1000));

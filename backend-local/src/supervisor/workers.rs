@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::Child;
 use std::time::Duration;
 
+use reflow_core::fault::reach;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -39,6 +40,7 @@ impl Supervisor {
         else {
             return false;
         };
+        reach("supervisor/hand-over");
         // Never blocks: the pipe holds no more than this one line.
         stdin.write_all(format!("{index}\n").as_bytes()).is_ok()
     }
@@ -49,6 +51,7 @@ impl Supervisor {
         if let Some(process) = self.processes.get_mut(&number)
             && let Some(worker) = &mut process.worker
         {
+            reach("supervisor/dismiss");
             worker.stdin = None;
             let at = now + WORKER_FAREWELL;
             process.kill_at = Some(process.kill_at.map_or(at, |sooner| sooner.min(at)));
@@ -89,6 +92,7 @@ impl Supervisor {
 
     /// Takes in what a worker said.
     pub(super) fn answered(&mut self, number: u64, answer: Result<(u32, u8), String>) {
+        reach("supervisor/take-answer");
         let now = self.clock.now();
         let Some(process) = self.processes.get_mut(&number) else {
             return;
