@@ -110,6 +110,14 @@ impl Context {
         connect(&self.surroundings, backend, launcher, &policy).await
     }
 
+    /// Connects to a backend to submit a new run.
+    pub(crate) async fn connect_to_submit(
+        &self,
+        backend: &BackendRecord,
+    ) -> Result<Arc<dyn Scheduler>, CliError> {
+        self.connect(backend, &own_launcher(&own_program()?)?).await
+    }
+
     /// Connects to the backend of a run.
     pub(crate) async fn connect_for(&self, run: &RunDir) -> Result<Arc<dyn Scheduler>, CliError> {
         let record = run.record();

@@ -31,6 +31,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Returns whose fault it is that a batch system said no.
+    pub(crate) fn of(kind: SchedulerErrorKind) -> Self {
+        match kind {
+            SchedulerErrorKind::InvalidRequest | SchedulerErrorKind::Unsupported => Self::Request,
+            _ => Self::Scheduler,
+        }
+    }
+
     fn exit(self) -> Exit {
         match self {
             Self::Request => Exit::Request,
@@ -228,11 +236,7 @@ impl From<SubmitError> for CliError {
 
 impl From<SchedulerError> for CliError {
     fn from(error: SchedulerError) -> Self {
-        let kind = match error.kind() {
-            SchedulerErrorKind::InvalidRequest | SchedulerErrorKind::Unsupported => Kind::Request,
-            _ => Kind::Scheduler,
-        };
-        let mut shown = Self::from_error(kind, &error);
+        let mut shown = Self::from_error(Kind::of(error.kind()), &error);
         error.message().clone_into(&mut shown.message);
         let facts = error
             .context()

@@ -24,6 +24,8 @@ fn help_shows_the_parameters_under_their_tasks() {
           --dispatch <MODE>      Who plans again while the run runs: `job`, `worker` or `login`
           --env <POLICY>         Which of your variables the jobs have: `submit`, `clean`, or names
                                  separated by commas
+          --dry-run              Show what would be submitted, and submit nothing: the commands and
+                                 scripts, and what is left for later. Writes nothing
       -h, --help                 Print help (see more with '--help')
 
     Task split:

@@ -28,6 +28,20 @@ impl ElementSet {
         }
     }
 
+    /// Returns the elements of ranges, each its first and one past its last, in any order.
+    pub fn from_ranges(mut ranges: Vec<(u32, u32)>) -> Self {
+        ranges.retain(|(first, end)| first < end);
+        ranges.sort_unstable();
+        let mut joined: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
+        for (first, end) in ranges {
+            match joined.last_mut() {
+                Some((_, last)) if first <= *last => *last = end.max(*last),
+                _ => joined.push((first, end)),
+            }
+        }
+        Self { ranges: joined }
+    }
+
     /// Adds an element; cheapest in ascending order.
     pub fn insert(&mut self, element: u32) {
         match self.ranges.last_mut() {
@@ -223,6 +237,8 @@ mod tests {
             for element in 0..200 {
                 prop_assert_eq!(set.contains(element), list.binary_search(&element).is_ok());
             }
+            let single = list.iter().rev().map(|element| (*element, element + 1)).collect();
+            prop_assert_eq!(&ElementSet::from_ranges(single), &set);
             let parts = set.chunks(most);
             prop_assert!(parts.iter().all(|part| part.len() <= most));
             prop_assert_eq!(parts.iter().flat_map(ElementSet::iter).collect::<Vec<_>>(), list.clone());

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use crate::app::RunArgs;
 use crate::context::Context;
-use crate::element::ElementName;
+use crate::element::SelectedName;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{self, FAINT, styled};
@@ -13,20 +13,21 @@ use crate::output::{self, FAINT, styled};
 pub(crate) struct Args {
     #[command(flatten)]
     run: RunArgs,
-    /// The tasks, or elements of arrays: `total`, `count[3]`. All tasks where none is named.
+    /// The tasks, or elements of arrays: `total`, `count[3]`, `count[1,4-7]`. All tasks where none is
+    /// named.
     #[arg(value_name = "TASK[INDEX]")]
-    elements: Vec<ElementName>,
+    elements: Vec<SelectedName>,
 }
 
 pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let run = context.find_run(&args.run.run)?;
-    let all: Vec<ElementName>;
+    let all: Vec<SelectedName>;
     let elements = if args.elements.is_empty() {
         let tasks = run.record().description.tasks.iter();
         all = tasks
-            .map(|task| ElementName {
+            .map(|task| SelectedName {
                 task: task.name.clone(),
-                index: None,
+                elements: None,
             })
             .collect();
         &all
@@ -34,12 +35,18 @@ pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
         &args.elements
     };
     let mut logs = Vec::new();
-    for ElementName { task, index } in elements {
-        match engine::logs(&run, task.as_str(), *index) {
-            Ok(found) => logs.extend(found),
-            // A task without elements yet has no output; that is an answer where all are asked for.
-            Err(EngineError::NoValue(_)) if args.elements.is_empty() => {}
-            Err(error) => return Err(error.into()),
+    for SelectedName { task, elements } in elements {
+        let Some(elements) = elements else {
+            match engine::logs(&run, task.as_str(), None) {
+                Ok(found) => logs.extend(found),
+                // A task without elements yet has no output; that is an answer where all are asked for.
+                Err(EngineError::NoValue(_)) if args.elements.is_empty() => {}
+                Err(error) => return Err(error.into()),
+            }
+            continue;
+        };
+        for index in elements.iter() {
+            logs.extend(engine::logs(&run, task.as_str(), Some(index))?);
         }
     }
     if context.output.json {

@@ -1,17 +1,18 @@
-use reflow_core::engine::{self, Services, SubmitRequest};
 use std::fmt::Write;
 
 use clap::ArgMatches;
+use reflow_core::engine::{self, Preview, Services, SubmitRequest};
 use reflow_core::rundir::RunDir;
 use reflow_core::store::CatalogueEntry;
 use serde_json::json;
 
 use crate::app::SubmitOptions;
-use crate::context::{Context, own_launcher, own_program};
-use crate::error::CliError;
+use crate::context::{Context, own_program};
+use crate::error::{CliError, Kind};
 use crate::exit::Exit;
 use crate::output::{self, FAINT, STRONG, styled, warn};
 use crate::parameters;
+use crate::render;
 use crate::workflow::Workflow;
 
 /// Submit a workflow and return at once.
@@ -21,6 +22,10 @@ use crate::workflow::Workflow;
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) options: SubmitOptions,
+    /// Show what would be submitted, and submit nothing: the commands and scripts, and what is left for
+    /// later. Writes nothing.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(crate) fn execute(
@@ -29,6 +34,9 @@ pub(crate) fn execute(
     workflow: Workflow,
     matches: &ArgMatches,
 ) -> Result<Exit, CliError> {
+    if args.dry_run {
+        return dry_run(context, &args.options, workflow, matches);
+    }
     let submitted = submit(context, &args.options, workflow, matches)?;
     let record = submitted.run.record();
     if context.output.json {
@@ -45,6 +53,50 @@ pub(crate) fn execute(
     let _ = writeln!(text, "{next} reflow status {}", submitted.name());
     output::print(&text)?;
     Ok(Exit::Done)
+}
+
+/// Shows what would be submitted.
+fn dry_run(
+    context: &Context,
+    options: &SubmitOptions,
+    workflow: Workflow,
+    matches: &ArgMatches,
+) -> Result<Exit, CliError> {
+    let services = Services::system();
+    let request = request(context, options, workflow, matches, &services)?;
+    let variables = request.environment.variables.clone();
+    let preview = Context::runtime()?.block_on(async {
+        let scheduler = context.connect_to_submit(&request.backend).await?;
+        Ok::<_, CliError>(engine::preview(request, scheduler.as_ref(), &services)?)
+    })?;
+    if let Some(error) = refusal(&preview) {
+        return Err(error);
+    }
+    if context.output.json {
+        let variables: Vec<&String> = variables.keys().collect();
+        output::print_document(&render::preview::document(&preview, &variables))?;
+    } else {
+        output::print(&render::preview::text(&preview))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Returns why something would not be taken as it is. It is the request that is wrong, unless the batch
+/// system has a limit of its own.
+fn refusal(preview: &Preview) -> Option<CliError> {
+    let refusals = render::preview::refusals(preview);
+    let (_, first) = refusals.first()?;
+    let mut error = CliError::new(
+        Kind::of(first.kind()),
+        format!(
+            "the backend `{}` does not take the workflow as it is",
+            preview.run.record().backend.name
+        ),
+    );
+    for (what, refusal) in &refusals {
+        error.details.push(format!("{what}: {refusal}"));
+    }
+    Some(error)
 }
 
 /// A run that was submitted.
@@ -85,38 +137,10 @@ pub(crate) fn submit(
     workflow: Workflow,
     matches: &ArgMatches,
 ) -> Result<Submitted, CliError> {
-    let surroundings = &context.surroundings;
-    let bound = parameters::bind(&workflow.graph, matches, &surroundings.directory)?;
     let services = Services::system();
-    let run_id = engine::new_run_id(&workflow.graph.description().name, &services)
-        .map_err(|error| CliError::fault(error).doing("no id could be made for the run"))?;
-    let run_dir = match &options.run_dir {
-        Some(named) => surroundings.absolute(named),
-        None => surroundings.directory.join("runs").join(run_id.as_str()),
-    };
-    let resolved = &context.configuration.resolved;
-    let own = own_program()?;
-    let (program, launcher) = match resolved.launcher() {
-        Some(launcher) => (None, launcher),
-        None => (Some(own.clone()), Vec::new()),
-    };
-    let backend = context.backend();
-    let latency_ms = context.latency(&backend.name).as_millis() as u64;
+    let request = request(context, options, workflow, matches, &services)?;
     let run = Context::runtime()?.block_on(async {
-        let scheduler = context.connect(&backend, &own_launcher(&own)?).await?;
-        let request = SubmitRequest {
-            graph: workflow.graph,
-            parameters: bound,
-            run_dir,
-            run_id,
-            backend,
-            program,
-            launcher,
-            files: workflow.files,
-            dispatch: resolved.dispatch(),
-            environment: context.job_environment(),
-            latency_ms,
-        };
+        let scheduler = context.connect_to_submit(&request.backend).await?;
         Ok::<_, CliError>(engine::submit(request, scheduler.as_ref(), &services).await?)
     })?;
     if run.record().backend.name == "local" {
@@ -127,6 +151,43 @@ pub(crate) fn submit(
     }
     let listed = list(context, &run);
     Ok(Submitted { run, listed })
+}
+
+/// Returns the run as it is asked for.
+fn request(
+    context: &Context,
+    options: &SubmitOptions,
+    workflow: Workflow,
+    matches: &ArgMatches,
+    services: &Services,
+) -> Result<SubmitRequest, CliError> {
+    let surroundings = &context.surroundings;
+    let bound = parameters::bind(&workflow.graph, matches, &surroundings.directory)?;
+    let run_id = engine::new_run_id(&workflow.graph.description().name, services)
+        .map_err(|error| CliError::fault(error).doing("no id could be made for the run"))?;
+    let run_dir = match &options.run_dir {
+        Some(named) => surroundings.absolute(named),
+        None => surroundings.directory.join("runs").join(run_id.as_str()),
+    };
+    let resolved = &context.configuration.resolved;
+    let (program, launcher) = match resolved.launcher() {
+        Some(launcher) => (None, launcher),
+        None => (Some(own_program()?), Vec::new()),
+    };
+    let backend = context.backend();
+    Ok(SubmitRequest {
+        graph: workflow.graph,
+        parameters: bound,
+        run_dir,
+        run_id,
+        program,
+        launcher,
+        files: workflow.files,
+        dispatch: resolved.dispatch(),
+        environment: context.job_environment(),
+        latency_ms: context.latency(&backend.name).as_millis() as u64,
+        backend,
+    })
 }
 
 /// Lists a run in the catalogue. A store that cannot be written costs a warning, never a run.

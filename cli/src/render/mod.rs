@@ -2,5 +2,6 @@
 
 pub(crate) mod dag;
 pub(crate) mod lanes;
+pub(crate) mod preview;
 pub(crate) mod status;
 pub(crate) mod table;

@@ -17,6 +17,7 @@ mod pass;
 mod plan;
 #[cfg(test)]
 mod plan_tests;
+mod preview;
 mod read;
 mod report;
 mod request;
@@ -32,6 +33,7 @@ pub use clock::Clock;
 pub use dispatch::{DispatchOptions, Dispatched, dispatch};
 pub use error::EngineError;
 pub use plan::{Action, Lookup, NothingRemembered, Snapshot, plan};
+pub use preview::{LaterTask, Preview, PreviewedRequest, PreviewedRole, WaitsFor, preview};
 pub use read::{ElementLog, logs, result};
 pub use report::{Counts, ElementReport, ElementState, RunState, RunStatus, TaskStatus};
 pub use services::{FaultPoints, NoProbe, Probe, Services};

@@ -68,25 +68,10 @@ pub async fn submit(
     services: &Services,
 ) -> Result<RunDir, EngineError> {
     if request.program.is_none() && request.launcher.is_empty() {
-        return Err(EngineError::Invalid(
-            "it is not known how jobs start reflow: set `launcher`".to_owned(),
-        ));
+        return Err(unknown_launcher());
     }
     let path = RunDir::prepare(&request.run_dir)?;
-    let launcher = match &request.program {
-        Some(program) => {
-            let pinned = pin(&path, program)?;
-            vec![
-                pinned
-                    .to_str()
-                    .ok_or_else(|| {
-                        EngineError::Invalid("the path of the program is not UTF-8".to_owned())
-                    })?
-                    .to_owned(),
-            ]
-        }
-        None => request.launcher,
-    };
+    let launcher = launcher(&request, |program| pin(&path, program))?;
     for file in &request.files {
         pin(&path, file)?;
     }
@@ -100,21 +85,7 @@ pub async fn submit(
         &mut file,
         &serde_json::to_vec(&request.environment).map_err(io::Error::from)?,
     )?;
-    let created = jiff::Timestamp::from_millisecond(services.clock.now_ms() as i64)
-        .map_err(io::Error::other)?;
-    let record = RunRecord {
-        schema: RUN_SCHEMA,
-        run_id: request.run_id,
-        created: created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        description: request.graph.description().clone(),
-        parameters: request.parameters,
-        backend: request.backend,
-        capabilities: scheduler.capabilities().clone(),
-        launcher,
-        dispatch: request.dispatch,
-        latency_ms: request.latency_ms,
-    };
+    let record = record(request, launcher, scheduler, services)?;
     let dir = RunDir::found(path, record)?;
     match dispatch(&dir, scheduler, services, &DispatchOptions::default()).await? {
         Dispatched::Done {
@@ -135,19 +106,69 @@ pub async fn submit(
     }
 }
 
-/// Copies a file into the run directory under a name that tells its content.
-fn pin(run_dir: &Path, file: &Path) -> io::Result<PathBuf> {
+/// Returns the record of a run.
+pub(super) fn record(
+    request: SubmitRequest,
+    launcher: Vec<String>,
+    scheduler: &dyn Scheduler,
+    services: &Services,
+) -> io::Result<RunRecord> {
+    let created = jiff::Timestamp::from_millisecond(services.clock.now_ms() as i64)
+        .map_err(io::Error::other)?;
+    Ok(RunRecord {
+        schema: RUN_SCHEMA,
+        run_id: request.run_id,
+        created: created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        description: request.graph.description().clone(),
+        parameters: request.parameters,
+        backend: request.backend,
+        capabilities: scheduler.capabilities().clone(),
+        launcher,
+        dispatch: request.dispatch,
+        latency_ms: request.latency_ms,
+    })
+}
+
+/// Returns how a job starts reflow, where `pinned` returns the place of a program in the run directory.
+pub(super) fn launcher(
+    request: &SubmitRequest,
+    pinned: impl FnOnce(&Path) -> io::Result<PathBuf>,
+) -> Result<Vec<String>, EngineError> {
+    let Some(program) = &request.program else {
+        return if request.launcher.is_empty() {
+            Err(unknown_launcher())
+        } else {
+            Ok(request.launcher.clone())
+        };
+    };
+    let pinned = pinned(program)?.into_os_string();
+    let text = pinned
+        .into_string()
+        .map_err(|_| EngineError::Invalid("the path of the program is not UTF-8".to_owned()))?;
+    Ok(vec![text])
+}
+
+fn unknown_launcher() -> EngineError {
+    EngineError::Invalid("it is not known how jobs start reflow: set `launcher`".to_owned())
+}
+
+/// Returns the name in the run directory that tells the content of a file.
+pub(super) fn pinned(run_dir: &Path, file: &Path) -> io::Result<PathBuf> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(fs::File::open(file)?)?;
     let digest = hasher.finalize().to_hex();
-    let name = file
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = file.file_name().unwrap_or_default();
     let pinned = run_dir.join(".reflow/pinned").join(&digest.as_str()[..16]);
-    fs::create_dir_all(&pinned)?;
-    let path = pinned.join(name);
+    Ok(pinned.join(name.to_string_lossy().as_ref()))
+}
+
+/// Copies a file into the run directory under a name that tells its content.
+fn pin(run_dir: &Path, file: &Path) -> io::Result<PathBuf> {
+    let path = pinned(run_dir, file)?;
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
     if !path.exists() {
         fs::copy(file, &path)?;
     }

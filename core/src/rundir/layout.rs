@@ -1,5 +1,5 @@
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use fs_err as fs;
@@ -119,6 +119,60 @@ impl RunDir {
             fs::create_dir(inside.join(name))?;
         }
         Ok(path)
+    }
+
+    /// Returns the path that [`RunDir::prepare`] would return, and refuses what it would refuse, as far as
+    /// that can be told without writing.
+    pub fn foresee(path: &Path) -> Result<PathBuf, RunDirError> {
+        let mut there = path;
+        let found = loop {
+            match fs::canonicalize(there) {
+                Ok(found) => break found,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    there = there.parent().ok_or(error)?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
+        let unusable = |reason: String| RunDirError::Unusable {
+            path: path.to_owned(),
+            reason,
+        };
+        if !found.is_dir() {
+            return Err(unusable(format!("`{}` is no directory", found.display())));
+        }
+        let mut foreseen = found;
+        for part in path
+            .strip_prefix(there)
+            .unwrap_or(Path::new(""))
+            .components()
+        {
+            match part {
+                Component::ParentDir => {
+                    foreseen.pop();
+                }
+                part => foreseen.push(part),
+            }
+        }
+        if foreseen.to_str().is_none() {
+            return Err(unusable("its path is not UTF-8".to_owned()));
+        }
+        if foreseen.join(".reflow").is_dir() {
+            return Err(if foreseen.join(".reflow/run.json").exists() {
+                RunDirError::Occupied(foreseen)
+            } else {
+                RunDirError::Unfinished(foreseen)
+            });
+        }
+        Ok(foreseen)
+    }
+
+    /// Returns a run that is not on disk: for what can be said of it without a file.
+    pub fn imagine(path: PathBuf, record: RunRecord) -> Self {
+        Self {
+            path,
+            record: Arc::new(record),
+        }
     }
 
     /// Publishes the record of a prepared directory: from now on the run exists.
