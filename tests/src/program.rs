@@ -83,6 +83,7 @@ pub struct Program {
     home: PathBuf,
     variables: Vec<(String, String)>,
     backend: &'static str,
+    keeps: bool,
 }
 
 impl Program {
@@ -102,7 +103,21 @@ impl Program {
             home: fresh_directory(),
             variables: Vec::new(),
             backend,
+            keeps: false,
         }
+    }
+
+    /// Runs another program than the one that was built: a copy of it, or one made for tests. `make`
+    /// is told [`home`](Self::home) and returns its path.
+    #[must_use]
+    pub fn with_binary(mut self, make: impl FnOnce(&Path) -> PathBuf) -> Self {
+        self.binary = make(&self.home);
+        self
+    }
+
+    /// Leaves everything where it is, for a look at what has gone wrong.
+    pub fn keep(mut self) {
+        self.keeps = true;
     }
 
     /// Sets a variable for every call.
@@ -222,7 +237,7 @@ impl Drop for Program {
                 .stderr(Stdio::null())
                 .status();
         }
-        if std::thread::panicking() {
+        if self.keeps || std::thread::panicking() {
             // What a failed test has left is wanted.
             return;
         }

@@ -126,6 +126,7 @@ fn ask(dir: &RunDir, own: Option<&Tag>) -> io::Result<PathBuf> {
     let path = dir
         .inside("wake")
         .join(data_encoding::HEXLOWER.encode(&random));
+    crate::fault::reach("wake/ask");
     create_exclusive(&path, own.map_or("", Tag::as_str).as_bytes())?;
     Ok(path)
 }

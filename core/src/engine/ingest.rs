@@ -212,7 +212,9 @@ pub(super) fn close_spool(dir: &RunDir, state: &State, position: u32) -> io::Res
         return Ok(());
     }
     let tag = &submission.record.tag;
+    crate::fault::reach("ingest/close");
     fs::write(dir.closed(tag), b"")?;
+    crate::fault::reach("ingest/unspool");
     match fs::remove_dir_all(dir.spool(tag)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

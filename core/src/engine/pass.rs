@@ -313,6 +313,7 @@ impl<'a> Pass<'a> {
             return Ok(false);
         };
         self.services.probe.reach("engine/write-submission").await;
+        crate::fault::reach("engine/log-folder");
         fs::create_dir_all(self.dir.logs(&submission.tag))?;
         let mut name = "dispatch".to_owned();
         if let SubmissionKind::Elements {
@@ -440,6 +441,7 @@ fn request_is_driver(request: &JobRequest) -> bool {
 
 /// Removes a file that another process may have removed just before.
 fn remove(path: &std::path::Path) -> Result<(), LeaseError> {
+    crate::fault::reach("wake/answer");
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),

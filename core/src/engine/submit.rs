@@ -76,17 +76,20 @@ pub async fn submit(
         pin(&path, file)?;
     }
     let environment = path.join(".reflow/environment.json");
+    crate::fault::reach("submit/environment");
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(environment)?;
+    crate::fault::reach("submit/environment-write");
     io::Write::write_all(
         &mut file,
         &serde_json::to_vec(&request.environment).map_err(io::Error::from)?,
     )?;
     let record = record(request, launcher, scheduler, services)?;
     let dir = RunDir::found(path, record)?;
+    crate::fault::reach("submit/founded");
     match dispatch(&dir, scheduler, services, &DispatchOptions::default()).await? {
         Dispatched::Done {
             refused: Some((task, message)),
@@ -167,9 +170,11 @@ pub(super) fn pinned(run_dir: &Path, file: &Path) -> io::Result<PathBuf> {
 fn pin(run_dir: &Path, file: &Path) -> io::Result<PathBuf> {
     let path = pinned(run_dir, file)?;
     if let Some(parent) = path.parent() {
+        crate::fault::reach("submit/pin-folder");
         fs::create_dir_all(parent)?;
     }
     if !path.exists() {
+        crate::fault::reach("submit/pin");
         fs::copy(file, &path)?;
     }
     Ok(path)

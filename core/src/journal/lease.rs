@@ -89,6 +89,7 @@ pub async fn take(
 
 /// Makes the file of a term, unless somebody else was faster.
 pub(crate) fn create(dir: &Path, term: u64) -> io::Result<Option<fs::File>> {
+    crate::fault::reach("journal/create");
     let made = fs::OpenOptions::new()
         .append(true)
         .create_new(true)
@@ -107,6 +108,7 @@ pub(crate) fn create(dir: &Path, term: u64) -> io::Result<Option<fs::File>> {
 /// Terms behind ours are left alone, should there be any by now: either they find our first record and
 /// cut it, or it does not count.
 pub(crate) fn measure(dir: &Path, term: u64, since: u64) -> io::Result<Journal> {
+    crate::fault::reach("journal/measure");
     read_terms(dir, since, term)
 }
 
@@ -125,6 +127,7 @@ pub(crate) fn begin(
         file,
         clock: clock.clone(),
     };
+    crate::fault::reach("journal/first");
     lease.append(Record::Term {
         holder,
         cuts: before.uncut.clone(),
@@ -173,12 +176,14 @@ impl Lease {
         };
         let mut buffer = Vec::new();
         append_frame(&mut buffer, &serde_json::to_vec(&entry)?);
+        crate::fault::reach("journal/append");
         self.file.write_all(&buffer)?;
         Ok(entry)
     }
 
     /// Makes what was appended survive a power cut.
     pub fn sync(&mut self) -> io::Result<()> {
+        crate::fault::reach("journal/sync");
         self.file.sync_data()
     }
 
@@ -193,6 +198,7 @@ impl Lease {
 
     /// Shows that we are there.
     pub fn beat(&self) -> io::Result<()> {
+        crate::fault::reach("journal/beat");
         let mut file = fs::OpenOptions::new()
             .append(true)
             .create(true)

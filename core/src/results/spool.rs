@@ -56,8 +56,10 @@ impl Spool {
                 .create_new(true)
                 .open(&path)
         };
+        crate::fault::reach("spool/claim");
         let opened = match open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                crate::fault::reach("spool/folder");
                 fs::create_dir_all(path.parent().unwrap_or(&self.dir))?;
                 open()
             }
@@ -74,6 +76,7 @@ impl Spool {
 
     /// Opens the file of a claimed index again, to add to it.
     pub fn reopen(&self, index: u32) -> io::Result<SpoolWriter> {
+        crate::fault::reach("spool/reopen");
         let file = fs::OpenOptions::new()
             .append(true)
             .open(self.index_file(index))?;
@@ -88,6 +91,7 @@ impl Spool {
     /// Makes a file for a worker that serves many indices.
     pub fn serve(&self, worker: &WorkerRecord) -> io::Result<SpoolWriter> {
         fs::create_dir_all(&self.dir)?;
+        crate::fault::reach("spool/serve");
         let path = self.dir.join(format!("w{}", worker.log));
         let file = fs::OpenOptions::new()
             .append(true)
@@ -165,6 +169,7 @@ impl Syncer {
             .name("sync".to_owned())
             .spawn(move || {
                 while news.recv().is_ok() {
+                    crate::fault::reach("spool/sync");
                     file.sync_data()?;
                     std::thread::sleep(SYNC_INTERVAL);
                 }
@@ -198,6 +203,7 @@ impl SpoolWriter {
             syncer: None,
             closes_soon: false,
         };
+        crate::fault::reach("spool/first");
         writer.frame(&SpoolFrame::Worker(worker.clone()))?;
         Ok(writer)
     }
@@ -216,11 +222,13 @@ impl SpoolWriter {
 
     /// Writes that the body of an element is about to start.
     pub fn start_element(&mut self, element: u32) -> io::Result<()> {
+        crate::fault::reach("spool/start");
         self.frame(&SpoolFrame::Start(element))
     }
 
     /// Writes the end of an element.
     pub fn end_element(&mut self, result: ResultRecord) -> io::Result<()> {
+        crate::fault::reach("spool/end");
         self.frame(&SpoolFrame::End(result))?;
         if self.closes_soon {
             return Ok(());
@@ -239,7 +247,9 @@ impl SpoolWriter {
 
     /// Writes that nothing follows, and syncs.
     pub fn close(mut self) -> io::Result<()> {
+        crate::fault::reach("spool/close");
         self.frame(&SpoolFrame::Close)?;
+        crate::fault::reach("spool/close-sync");
         self.file.sync_data()
     }
 }

@@ -82,6 +82,7 @@ impl RunDir {
     ///
     /// The run exists once [`RunDir::found`] has published its record.
     pub fn prepare(path: &Path) -> Result<PathBuf, RunDirError> {
+        crate::fault::reach("rundir/create");
         fs::create_dir_all(path)?;
         let path = fs::canonicalize(path)?;
         if path.to_str().is_none() {
@@ -91,6 +92,7 @@ impl RunDir {
             });
         }
         let inside = path.join(".reflow");
+        crate::fault::reach("rundir/begin");
         match fs::create_dir(&inside) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -116,6 +118,7 @@ impl RunDir {
             "checkpoint",
             "scratch",
         ] {
+            crate::fault::reach("rundir/folder");
             fs::create_dir(inside.join(name))?;
         }
         Ok(path)
@@ -179,6 +182,7 @@ impl RunDir {
     pub fn found(path: PathBuf, record: RunRecord) -> Result<Self, RunDirError> {
         let bytes = serde_json::to_vec(&record).map_err(io::Error::from)?;
         let file = path.join(".reflow/run.json");
+        crate::fault::reach("rundir/found");
         publish(&file, &bytes)?;
         Ok(Self {
             path,
@@ -262,11 +266,14 @@ fn temporary_name(path: &Path) -> io::Result<PathBuf> {
 fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let temporary = temporary_name(path)?;
     let written = (|| {
+        crate::fault::reach("file/create");
         let mut file = fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .open(&temporary)?;
+        crate::fault::reach("file/write");
         file.write_all(bytes)?;
+        crate::fault::reach("file/sync");
         file.sync_data()
     })();
     match written {
@@ -282,6 +289,7 @@ fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
 /// Writes a file that is there whole or not at all: synced under another name, then renamed.
 pub fn publish(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = write_temporary(path, bytes)?;
+    crate::fault::reach("file/rename");
     fs::rename(&temporary, path)
 }
 
@@ -291,7 +299,9 @@ pub fn publish(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// before its content.
 pub fn create_exclusive(path: &Path, bytes: &[u8]) -> io::Result<bool> {
     let temporary = write_temporary(path, bytes)?;
+    crate::fault::reach("file/link");
     let linked = fs::hard_link(&temporary, path);
+    crate::fault::reach("file/unlink");
     fs::remove_file(&temporary)?;
     match linked {
         Ok(()) => Ok(true),

@@ -32,6 +32,7 @@ impl Owner {
         if let Some(owner) = Self::read(path)? {
             return Ok(Some(owner));
         }
+        crate::fault::reach("owner/claim");
         if create_exclusive(path, &serde_json::to_vec(wanted)?)? {
             Ok(None)
         } else {

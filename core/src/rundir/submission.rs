@@ -155,6 +155,7 @@ impl SubmissionFile {
                 bytes.extend_from_slice(&element.to_le_bytes());
             }
         }
+        crate::fault::reach("submission/write");
         publish(path, &bytes)
     }
 

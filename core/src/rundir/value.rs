@@ -109,6 +109,7 @@ impl ValueStore {
             bytes.extend_from_slice(&items.unwrap_or(NO_LIST).to_le_bytes());
             bytes.extend_from_slice(&length.to_le_bytes());
             bytes.extend_from_slice(MAGIC);
+            crate::fault::reach("value/write");
             publish(&path, &bytes)?;
         }
         Ok(ValueRef::Stored { digest, items })

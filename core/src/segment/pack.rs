@@ -35,6 +35,7 @@ pub fn write_pack(path: &Path, records: &mut [(u32, Vec<u8>)]) -> io::Result<boo
     bytes.extend_from_slice(&(records.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&crc32fast::hash(&index).to_le_bytes());
     bytes.extend_from_slice(END);
+    crate::fault::reach("pack/write");
     create_exclusive(path, &bytes)
 }
 

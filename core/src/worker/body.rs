@@ -58,6 +58,7 @@ pub(super) fn run(
         is_cut: false,
     };
     let mut interrupted = body.wait(logs, stop)?;
+    crate::fault::reach("worker/body-ended");
     let usage = body.child.wait4()?;
     let by_signal =
         usage.status.signal().is_some() || usage.status.code().is_some_and(|code| code > 128);

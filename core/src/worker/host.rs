@@ -86,6 +86,7 @@ impl TaskHost for CommandHost {
             Err(error) => return Ok(failed(error.to_string())),
         };
         if !invocation.files.is_empty() {
+            crate::fault::reach("worker/scratch");
             fs::create_dir_all(&call.scratch)?;
             for (path, content) in &invocation.files {
                 fs::write(path, content)?;
@@ -102,6 +103,7 @@ impl TaskHost for CommandHost {
             call.stop,
         );
         if !invocation.files.is_empty() {
+            crate::fault::reach("worker/unscratch");
             // Left-over scratch files are no harm.
             let _ = fs::remove_dir_all(&call.scratch);
         }

@@ -63,6 +63,7 @@ impl Launcher {
         let (err, err_writer) = io::pipe()?;
         rustix::io::ioctl_fionbio(&out, true)?;
         rustix::io::ioctl_fionbio(&err, true)?;
+        crate::fault::reach("worker/body");
         let child = command
             .stdin(self.null()?)
             .stdout(out_writer)

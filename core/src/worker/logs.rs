@@ -56,6 +56,7 @@ impl Logs {
                 if let Some(parent) = path.parent() {
                     fs::create_dir_all(parent)?;
                 }
+                crate::fault::reach("worker/log-open");
                 let file = fs::OpenOptions::new()
                     .append(true)
                     .create(true)
@@ -65,6 +66,7 @@ impl Logs {
                 none.insert(file)
             }
         };
+        crate::fault::reach("worker/log-write");
         file.write_all(bytes)?;
         stream.length += bytes.len() as u64;
         Ok(())

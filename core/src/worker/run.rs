@@ -291,6 +291,7 @@ impl<'a> Worker<'a> {
     fn tidy(&self, index: u32) {
         let logs = self.dir.logs(&self.file.header.tag);
         for name in ["job".to_owned(), format!("job.{index}")] {
+            crate::fault::reach("worker/tidy");
             let path = logs.join(name);
             if fs::metadata(&path).is_ok_and(|metadata| metadata.len() == 0) {
                 // An empty file that stays is no harm.
@@ -322,6 +323,7 @@ impl<'a> Worker<'a> {
             }
             total.succeeded += report.succeeded;
             total.unsuccessful += report.unsuccessful;
+            crate::fault::reach("worker/answer");
             writeln!(answers, "{index} {}", report.exit_status())?;
             answers.flush()?;
         }

@@ -12,4 +12,5 @@ mod scheduler;
 mod workflow;
 mod world;
 
+pub use random::Random;
 pub use run::{Summary, run};

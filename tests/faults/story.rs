@@ -1,0 +1,203 @@
+//! One run with its faults, from the submission to the last check.
+
+use std::time::{Duration, SystemTime};
+
+use reflow_core::engine::RunState;
+use reflow_core::journal::read_journal;
+
+use crate::check::Look;
+use crate::plan::{Plan, Story};
+use crate::rig::{Backend, Rig};
+use crate::workload::{BATCH, value};
+
+/// How often a command that was killed is given again.
+const TRIES: u32 = 6;
+
+/// What became of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// Faults that happened to it.
+    pub(crate) fired: usize,
+    pub(crate) end: End,
+    /// Elements that it lost.
+    pub(crate) lost: usize,
+    /// What must not be.
+    pub(crate) faults: Vec<String>,
+}
+
+/// Who brought the run to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum End {
+    /// Nobody.
+    #[default]
+    Alone,
+    /// Somebody who waited for it.
+    Waited,
+    /// Somebody who submitted it a second time: the first had made no run.
+    Resubmitted,
+    Cancelled,
+}
+
+/// Makes the run and checks it.
+pub(crate) fn tell(rig: &Rig, plan: &Plan) -> Told {
+    let mut told = Told::default();
+    if let Err(fault) = act(rig, plan, &mut told) {
+        told.faults.push(fault);
+    }
+    let fired = rig.fired();
+    told.fired = fired.len();
+    check(rig, plan, &fired, &mut told);
+    told.faults.extend(rig.left_over());
+    told
+}
+
+fn act(rig: &Rig, plan: &Plan, told: &mut Told) -> Result<(), String> {
+    let is_again = submit(rig)?;
+    if plan.story == Story::Cancel {
+        told.end = End::Cancelled;
+        return cancel(rig, told);
+    }
+    let patience = match rig.backend {
+        Backend::Local => Duration::from_secs(2),
+        Backend::Slurm => Duration::from_secs(15),
+    };
+    told.end = match plan.dispatch {
+        "login" => End::Waited,
+        _ if rig.ends_alone(patience) => End::Alone,
+        _ => End::Waited,
+    };
+    if is_again {
+        told.end = End::Resubmitted;
+    }
+    for _ in 0..TRIES {
+        let waited = rig.on_run("wait");
+        match waited.code {
+            // One element fails in every run.
+            Some(1) => return Ok(()),
+            None => {}
+            Some(code) => {
+                return Err(format!("wait ended with {code}: {}", waited.stderr));
+            }
+        }
+    }
+    Err(format!("wait was killed {TRIES} times"))
+}
+
+/// Submits, again where the first was killed before there was a run; says whether that was so.
+fn submit(rig: &Rig) -> Result<bool, String> {
+    let mut is_again = false;
+    for _ in 0..TRIES {
+        let submitted = rig.submit();
+        if rig.run_dir().join(".reflow/run.json").exists() {
+            if matches!(submitted.code, None | Some(0)) || !rig.fired().is_empty() {
+                return Ok(is_again);
+            }
+            return Err(format!(
+                "submit ended with {:?}: {}",
+                submitted.code, submitted.stderr
+            ));
+        }
+        is_again = true;
+        if submitted.code == Some(2) && submitted.stderr.contains("has begun and not ended") {
+            // What the message says.
+            fs_err::remove_dir_all(rig.run_dir().join(".reflow"))
+                .map_err(|error| error.to_string())?;
+        } else if submitted.code.is_some() && rig.fired().is_empty() {
+            return Err(format!(
+                "submit ended with {:?} and no run: {}",
+                submitted.code, submitted.stderr
+            ));
+        }
+    }
+    Err(format!("no run after {TRIES} submissions"))
+}
+
+/// Cancels once something runs, again where that was killed.
+fn cancel(rig: &Rig, told: &mut Told) -> Result<(), String> {
+    for _ in 0..200 {
+        if !rig.feed().started.is_empty() || rig.has_ended() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for _ in 0..TRIES {
+        let cancelled = rig.on_run("cancel");
+        let Some(code) = cancelled.code else { continue };
+        let returned = now();
+        if code != 0 {
+            return Err(format!("cancel ended with {code}: {}", cancelled.stderr));
+        }
+        std::thread::sleep(Duration::from_secs(1));
+        let late = rig.feed().last_start - returned;
+        if late > 0.0 {
+            told.faults
+                .push(format!("a body started {late:.3} s after cancel returned"));
+        }
+        return Ok(());
+    }
+    Err(format!("cancel was killed {TRIES} times"))
+}
+
+/// The time as bodies write it.
+fn now() -> f64 {
+    #[expect(clippy::disallowed_methods, reason = "compared with what bodies write")]
+    let now = SystemTime::now();
+    now.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0.0, |time| time.as_secs_f64())
+}
+
+fn check(rig: &Rig, plan: &Plan, fired: &[(String, u32)], told: &mut Told) {
+    let look = match Look::at(&rig.run_dir()) {
+        Ok(look) => look,
+        Err(error) => {
+            told.faults.push(format!("the run cannot be read: {error}"));
+            return;
+        }
+    };
+    told.faults.extend(look.disagrees(&rig.feed()));
+    if plan.story == Story::Cancel {
+        if look.state.is_none() {
+            told.faults.push("the run has not ended".to_owned());
+        }
+        return;
+    }
+    told.faults.extend(look.faults(rig.width));
+    let lost = look.lost();
+    told.lost = lost.len();
+    let most: usize = fired.iter().map(|(role, _)| may_lose(role)).sum();
+    if lost.len() > most {
+        told.faults.push(format!(
+            "{} elements are lost, which {fired:?} do not explain: {lost:?}",
+            lost.len()
+        ));
+    }
+    if lost.is_empty() && look.state == Some(RunState::Failed) {
+        for task in ["sum", "batched_sum", "count"] {
+            let run = rig.run_dir();
+            let run = run.to_str().expect("home is UTF-8");
+            let found = rig.program.run(&["--json", "result", run, task]);
+            let is_right =
+                found.code == Some(0) && found.json()["value"].as_u64() == value(task, rig.width);
+            if !is_right {
+                told.faults.push(format!(
+                    "the result of `{task}`: {}{}",
+                    found.stdout, found.stderr
+                ));
+            }
+        }
+    }
+    if let Err(error) = read_journal(&rig.run_dir().join(".reflow/journal")) {
+        told.faults.push(format!("the journal: {error}"));
+    }
+}
+
+/// Returns how many elements may be lost by the death of one process.
+fn may_lose(role: &str) -> usize {
+    match role {
+        // One body, and the elements of the same index whose turn has not come.
+        "worker" => BATCH as usize,
+        // What ran under it is ended when it comes back: one element on each core.
+        "supervisor" => std::thread::available_parallelism().map_or(1, usize::from),
+        _ => 0,
+    }
+}
