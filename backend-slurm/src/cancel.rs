@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use reflow_core::command::Call;
 use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind, Target};
@@ -8,6 +9,9 @@ use crate::{fault, query};
 
 /// Most bytes of job ids in one call.
 const MOST_WORDS: usize = 2_000;
+
+/// How much longer `scancel` is given for each of its words: it makes a request for each.
+const EACH_WORD: Duration = Duration::from_millis(50);
 
 /// Words that only say that there is nothing left to cancel.
 const NOTHING_LEFT: &[&str] = &[
@@ -30,7 +34,8 @@ pub(crate) async fn cancel(slurm: &Slurm, targets: &[Target]) -> Result<(), Sche
                 .extend(cluster.map(|cluster| format!("--clusters={cluster}")));
             call.argv.extend(part.iter().cloned());
             // Cancelling twice is the same as once, so it may be tried again.
-            let output = slurm.runner.query(&call, fault::is_temporary).await?;
+            let limit = slurm.patience + EACH_WORD * u32::try_from(part.len()).unwrap_or(u32::MAX);
+            let output = query::within(limit, &slurm.runner, &call).await?;
             if !output.success() && !is_only_about_ended(&output.stderr_text()) {
                 return Err(match fault::classify(&output.stderr_text()) {
                     (SchedulerErrorKind::Rejected, _) => {

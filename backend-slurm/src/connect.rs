@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use reflow_core::command::{Call, Environment, Runner, RunnerOptions, client_environment};
 use reflow_core::id::{JobId, Tag};
 use reflow_core::scheduler::{
-    Capabilities, ConnectOptions, FailedParent, Found, JobRequest, JobStatus, Rendered, Scheduler,
-    SchedulerError, SchedulerErrorKind, SubmitError, Target,
+    Capabilities, ConnectOptions, FailedParent, Found, JobRequest, JobStatus, PartitionLimits,
+    Rendered, Scheduler, SchedulerError, SchedulerErrorKind, SubmitError, Target,
 };
 
 use crate::config::{Settings, Site};
-use crate::{cancel, fault, find, render, status, submit};
+use crate::{cancel, fault, find, partition, query, render, status, submit};
 
 /// Kept for Slurm's programs although they start with `SLURM_`: where the cluster is, and who asks.
 const KEPT: &[&str] = &["SLURM_CONF", "SLURM_JWT"];
@@ -27,6 +27,12 @@ const DROPPED: &[&str] = &[
     "SRUN_",
 ];
 
+/// Most time for a question, in message timeouts: `squeue` takes two before it gives up.
+const QUESTION: u32 = 3;
+
+/// Most time for the first questions, before the message timeout is known.
+const FIRST_PATIENCE: Duration = Duration::from_mins(2);
+
 /// How long ended jobs are taken to be in an accounting database that does not say.
 const ACCOUNTING_DAYS: u32 = 30;
 
@@ -35,6 +41,8 @@ const ACCOUNTING_DAYS: u32 = 30;
 pub(crate) struct Slurm {
     pub(crate) runner: Runner,
     pub(crate) capabilities: Capabilities,
+    /// Most time for a question, however often it is asked.
+    pub(crate) patience: Duration,
     pub(crate) accounting: bool,
     pub(crate) partitions: BTreeMap<String, String>,
     pub(crate) extra: Vec<String>,
@@ -60,11 +68,17 @@ pub async fn connect(options: ConnectOptions) -> Result<Arc<dyn Scheduler>, Sche
         at_most: settings.commands_at_once.unwrap_or(4),
         ..RunnerOptions::default()
     };
+    let first_patience = command_timeout.unwrap_or(FIRST_PATIENCE);
     let probe = Runner::new(RunnerOptions {
-        timeout: command_timeout.unwrap_or(Duration::from_mins(2)),
+        timeout: first_patience,
         ..runner_options.clone()
     });
-    let site = probe_site(&probe, settings.cluster.as_deref()).await?;
+    let cluster = settings.cluster.as_deref();
+    let (site, partitions) = tokio::join!(
+        probe_site(&probe, first_patience, cluster),
+        probe_partitions(&probe, first_patience, cluster),
+    );
+    let site = site?;
     let message_timeout = settings
         .message_timeout
         .map_or(site.message_timeout, Duration::from_secs);
@@ -75,7 +89,11 @@ pub async fn connect(options: ConnectOptions) -> Result<Arc<dyn Scheduler>, Sche
     let history_days = settings.history_days.unwrap_or(ACCOUNTING_DAYS);
     Ok(Arc::new(Slurm {
         runner,
-        capabilities: capabilities(&site, message_timeout, history_days),
+        capabilities: Capabilities {
+            partitions: partition::named(&partitions, &options.partitions),
+            ..capabilities(&site, message_timeout, history_days)
+        },
+        patience: command_timeout.unwrap_or(QUESTION * message_timeout),
         accounting: site.accounting,
         partitions: options.partitions,
         extra: options.extra,
@@ -86,7 +104,36 @@ pub async fn connect(options: ConnectOptions) -> Result<Arc<dyn Scheduler>, Sche
     }))
 }
 
-async fn probe_site(runner: &Runner, cluster: Option<&str>) -> Result<Site, SchedulerError> {
+/// Asks for the limits of the partitions. Without an answer they are not known, and nothing else is lost.
+async fn probe_partitions(
+    runner: &Runner,
+    patience: Duration,
+    cluster: Option<&str>,
+) -> Vec<PartitionLimits> {
+    let mut call = Call::new(["sinfo"]);
+    call.argv
+        .extend(cluster.map(|cluster| format!("--clusters={cluster}")));
+    call.argv.extend(partition::ARGUMENTS.map(str::to_owned));
+    let output = match query::within(patience, runner, &call).await {
+        Ok(output) if output.success() => output,
+        Ok(output) => {
+            let error = fault::error(&output, "`sinfo` failed");
+            tracing::warn!(%error, "the limits of the partitions are not known");
+            return Vec::new();
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the limits of the partitions are not known");
+            return Vec::new();
+        }
+    };
+    partition::parse(&output.stdout_text())
+}
+
+async fn probe_site(
+    runner: &Runner,
+    patience: Duration,
+    cluster: Option<&str>,
+) -> Result<Site, SchedulerError> {
     let version = Call::new(["sbatch", "--version"]);
     let output = runner.query(&version, |_| false).await?;
     if !output.success() || !output.stdout_text().trim_start().starts_with("slurm") {
@@ -101,7 +148,7 @@ async fn probe_site(runner: &Runner, cluster: Option<&str>) -> Result<Site, Sche
     call.argv
         .extend(cluster.map(|cluster| format!("--clusters={cluster}")));
     call.argv.extend(["show".to_owned(), "config".to_owned()]);
-    let output = runner.query(&call, fault::is_temporary).await?;
+    let output = query::within(patience, runner, &call).await?;
     if !output.success() {
         return Err(fault::error(&output, "the controller could not be asked"));
     }

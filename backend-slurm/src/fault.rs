@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use reflow_core::command::Output;
 use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind};
 
@@ -12,6 +14,7 @@ const WORDS: &[(&str, SchedulerErrorKind, bool)] = &[
     ("Zero Bytes were transmitted", TimedOut, true),
     ("Transport endpoint is not connected", TimedOut, true),
     ("Connection reset by peer", TimedOut, true),
+    ("No response to persist_init", TimedOut, true),
     ("Unexpected message received", TimedOut, true),
     ("Message receive failure", TimedOut, true),
     // Nobody was reached.
@@ -31,15 +34,25 @@ const WORDS: &[(&str, SchedulerErrorKind, bool)] = &[
         Unreachable,
         false,
     ),
-    // Limits that pass by themselves.
-    ("AssocMaxSubmitJobLimit", LimitReached, false),
-    ("AssocGrpSubmitJobsLimit", LimitReached, false),
-    ("QOSMaxSubmitJobPerUserLimit", LimitReached, false),
-    ("QOSMaxSubmitJobPerAccountLimit", LimitReached, false),
-    ("QOSGrpSubmitJobsLimit", LimitReached, false),
+    // Limits on jobs in the queue, which pass as jobs end. `sbatch` names the limit on a line of its own
+    // above "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)",
+    // which it says of final refusals too (`QOSMaxWallDurationPerJobLimit`, `AssocMaxCpuPerJobLimit`);
+    // that line alone, without a name, is taken as final. Seen: `AssocMaxSubmitJobLimit`,
+    // `AssocGrpSubmitJobsLimit`, `QOSMaxSubmitJobPerUserLimit`, `QOSGrpSubmitJobsLimit`,
+    // `MaxSubmitJobsPerAccount`. Each element of an array counts, and an array above the limit is
+    // refused in these words even where nothing is queued.
     ("MaxSubmitJob", LimitReached, false),
-    ("Resource temporarily unavailable", Busy, false),
-    ("Slurm temporarily unable to accept job", Busy, false),
+    ("GrpSubmitJob", LimitReached, false),
+    // `MaxJobCount`: the controller's table of jobs is full, for this many. `sbatch` has slept and tried
+    // again for two minutes before it says so.
+    ("Resource temporarily unavailable", LimitReached, false),
+    (
+        "Slurm temporarily unable to accept job",
+        LimitReached,
+        false,
+    ),
+    ("Slurm job queue full", LimitReached, false),
+    ("Job creation temporarily disabled", Busy, false),
     ("Job submission is disabled", Busy, false),
     ("Access/permission denied", Permission, false),
     ("User's group not permitted", Permission, false),
@@ -54,9 +67,13 @@ pub(crate) fn classify(text: &str) -> (SchedulerErrorKind, bool) {
         .map_or((Rejected, false), |(_, kind, arrived)| (*kind, *arrived))
 }
 
-/// Returns whether asking again may be answered.
+/// A program that took longer has tried again by itself: `squeue` asks for an unreachable controller
+/// for one to two `MessageTimeout`s.
+const QUICK: Duration = Duration::from_secs(5);
+
+/// Returns whether asking again at once may be answered.
 pub(crate) fn is_temporary(output: &Output) -> bool {
-    !output.success() && classify(&output.stderr_text()).0.is_temporary()
+    !output.success() && output.elapsed < QUICK && classify(&output.stderr_text()).0.is_temporary()
 }
 
 /// Returns the error for a failed program.
@@ -78,15 +95,107 @@ mod tests {
                 "Unable to contact slurm controller (connect failure)",
                 (Unreachable, false),
             ),
-            (
-                "Slurm temporarily unable to accept job, sleeping and retrying",
-                (Busy, false),
-            ),
+            ("Job creation temporarily disabled, retrying", (Busy, false)),
             ("Access/permission denied", (Permission, false)),
         ] {
             assert_eq!(classify(&format!("{failed}{words}\n")), expected, "{words}");
         }
-        let limit = "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)\n";
-        assert_eq!(classify(limit), (LimitReached, false));
+    }
+
+    /// Captured from Slurm 22.05, each with a limit of that kind set.
+    #[test]
+    fn limits_on_jobs_in_the_queue_are_told_from_those_that_never_pass() {
+        for limit in [
+            "AssocMaxSubmitJobLimit",
+            "AssocGrpSubmitJobsLimit",
+            "QOSMaxSubmitJobPerUserLimit",
+            "QOSGrpSubmitJobsLimit",
+            "MaxSubmitJobsPerAccount",
+        ] {
+            assert_eq!(classify(&violates(limit)), (LimitReached, false), "{limit}");
+        }
+        for limit in [
+            "QOSMaxWallDurationPerJobLimit",
+            "QOSMaxCpuPerJobLimit",
+            "QOSMaxMemoryPerJob",
+            "QOSMinCpuNotSatisfied",
+            "AssocMaxWallDurationPerJobLimit",
+            "AssocMaxCpuPerJobLimit",
+            "AssocMaxNodePerJobLimit",
+            "AssocGrpCPUMinutesLimit",
+        ] {
+            assert_eq!(classify(&violates(limit)), (Rejected, false), "{limit}");
+        }
+        let full = "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\nsbatch: error: Batch job submission failed: Resource temporarily unavailable\n";
+        assert_eq!(classify(full), (LimitReached, false));
+    }
+
+    fn violates(limit: &str) -> String {
+        format!(
+            "sbatch: error: {limit}\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)\n"
+        )
+    }
+
+    /// Captured from Slurm 22.05 with the controller or the database stopped, and frozen.
+    #[test]
+    fn what_slurms_programs_say_while_the_controller_is_away_is_temporary() {
+        for (words, kind) in [
+            (
+                "slurm_load_ctl_conf error: Unable to contact slurm controller (connect failure)",
+                Unreachable,
+            ),
+            (
+                "slurm_load_jobs error: Unable to contact slurm controller (connect failure)",
+                Unreachable,
+            ),
+            (
+                "slurm_load_partitions: Unable to contact slurm controller (connect failure)",
+                Unreachable,
+            ),
+            (
+                "scancel: error: Kill job error on job id 14: Unable to contact slurm controller (connect failure)",
+                Unreachable,
+            ),
+            (
+                "slurm_load_ctl_conf error: Socket timed out on send/recv operation",
+                TimedOut,
+            ),
+            (
+                "slurm_load_jobs error: Socket timed out on send/recv operation",
+                TimedOut,
+            ),
+            (
+                "scancel: error: Kill job error on job id 14: Socket timed out on send/recv operation",
+                TimedOut,
+            ),
+            (
+                "sacct: error: slurm_persist_conn_open_without_init: failed to open persistent connection to host:127.0.0.1:26819: Connection refused\nsacct: error: Sending PersistInit msg: Connection refused\nsacct: error: Problem talking to the database: Connection refused",
+                Unreachable,
+            ),
+            (
+                "sacct: error: slurm_persist_conn_open: No response to persist_init\nsacct: error: Sending PersistInit msg: Resource temporarily unavailable\nsacct: error: Problem talking to the database: Resource temporarily unavailable",
+                TimedOut,
+            ),
+        ] {
+            let found = classify(&format!("{words}\n")).0;
+            assert_eq!(found, kind, "{words}");
+            assert!(found.is_temporary());
+        }
+    }
+
+    #[test]
+    fn a_client_that_has_tried_for_long_is_not_asked_again() {
+        let mut output = Output {
+            argv: vec!["squeue".into()],
+            exit: reflow_core::command::Exit::Code(1),
+            stdout: Vec::new(),
+            stderr:
+                b"slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"
+                    .to_vec(),
+            elapsed: Duration::from_millis(20),
+        };
+        assert!(is_temporary(&output));
+        output.elapsed = Duration::from_secs(29);
+        assert!(!is_temporary(&output));
     }
 }

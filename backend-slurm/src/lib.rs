@@ -10,6 +10,7 @@ mod connect;
 mod fault;
 mod find;
 mod parse;
+mod partition;
 mod query;
 mod render;
 mod status;

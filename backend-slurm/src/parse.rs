@@ -1,6 +1,6 @@
 //! Reads what `squeue` and `sacct` print. Pure, and lenient: what is not understood is not known.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use reflow_core::scheduler::{EndReason, ExitStatus, JobState, Memory};
@@ -78,10 +78,11 @@ fn elements(list: &str) -> Vec<u32> {
     elements
 }
 
-/// Reads the answer of `squeue` with [`QUEUE_FIELDS`]. The error is a line that does not fit.
+/// Reads the answer of `squeue` with [`QUEUE_FIELDS`]. The error is a line that does not fit, or one
+/// that was cut: what is missing from half an answer may be in the queue all the same.
 pub(crate) fn queue(text: &str) -> Result<Vec<Row>, String> {
     let mut rows = Vec::new();
-    for line in lines(text) {
+    for line in lines(text)? {
         let fields: Vec<&str> = line.split('|').map(str::trim).collect();
         let [id, state, reason, exit_code, start, end, nodes, ..] = fields[..] else {
             return Err(line.to_owned());
@@ -112,12 +113,13 @@ pub(crate) fn queue(text: &str) -> Result<Vec<Row>, String> {
 }
 
 /// Reads the answer of `sacct` with [`ACCOUNTING_FIELDS`]. The lines of steps give their job its peak
-/// memory. The error is a line that does not fit.
+/// memory. The error is a line that does not fit, or one that was cut.
 pub(crate) fn accounting(text: &str) -> Result<Vec<Row>, String> {
     let mut rows = Vec::new();
     let mut peaks: HashMap<&str, Memory> = HashMap::new();
     let mut ids = Vec::new();
-    for line in lines(text) {
+    let mut over_memory: HashSet<&str> = HashSet::new();
+    for line in lines(text)? {
         let fields: Vec<&str> = line.split('|').map(str::trim).collect();
         let [id, state, exit_code, start, end, elapsed, peak, nodes, ..] = fields[..] else {
             return Err(line.to_owned());
@@ -126,6 +128,9 @@ pub(crate) fn accounting(text: &str) -> Result<Vec<Row>, String> {
             if let Ok(peak) = peak.parse::<Memory>() {
                 let entry = peaks.entry(job).or_insert(peak);
                 *entry = peak.max(*entry);
+            }
+            if state == "OUT_OF_MEMORY" {
+                over_memory.insert(job);
             }
             continue;
         }
@@ -154,15 +159,24 @@ pub(crate) fn accounting(text: &str) -> Result<Vec<Row>, String> {
     for (id, row) in ids.iter().zip(&mut rows) {
         if let JobState::Ended(end) = &mut row.state {
             end.peak_memory = peaks.get(id).copied();
+            // The line of the job has the exit status of the script, which fails because of the kill.
+            if end.reason == EndReason::Failed && over_memory.contains(id) {
+                end.reason = EndReason::Memory;
+            }
         }
     }
     Ok(rows)
 }
 
-/// Lines with content; `CLUSTER: name` stands above the answer of a named cluster.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
-    text.lines()
-        .filter(|line| !line.trim().is_empty() && !line.starts_with("CLUSTER:"))
+/// Lines with content; `CLUSTER: name` stands above the answer of a named cluster. The error is a last
+/// line without its end.
+pub(crate) fn lines(text: &str) -> Result<impl Iterator<Item = &str>, String> {
+    if !text.is_empty() && !text.ends_with('\n') {
+        return Err(text.lines().next_back().unwrap_or_default().to_owned());
+    }
+    Ok(text
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !line.starts_with("CLUSTER:")))
 }
 
 /// Reads seconds since 1970; `N/A`, `None` and `Unknown` are no time.
@@ -186,15 +200,43 @@ struct Facts<'a> {
     is_queue: bool,
 }
 
-/// Reasons for which a job can never start as it is.
+/// Reasons for which a job can never start as it is: a person must change the job or the site.
+///
+/// Not here, since they pass by themselves: `PartitionNodeLimit` and `ReqNodeNotAvail` (also said while
+/// nodes are down), `PartitionDown`, limits on what runs at the same time (`QOSMaxCpuPerUserLimit`,
+/// `QOSGrpCpuLimit`, `AssocGrp...`), and holds, which somebody has set on purpose.
 const NEVER: &[&str] = &[
-    "DependencyNeverSatisfied",
+    "AccountNotAllowed",
     "BadConstraints",
-    "PartitionTimeLimit",
-    "AssociationTimeLimit",
+    "DependencyNeverSatisfied",
     "InvalidAccount",
     "InvalidQOS",
+    "JobHoldMaxRequeue",
+    "MaxMemPerLimit",
+    // Slurm 22.05 says it of too many cores, and of an account or QOS that the partition does not take.
+    "PartitionConfig",
+    "PartitionTimeLimit",
+    "QOSNotAllowed",
+    "ReservationDeleted",
 ];
+
+/// Whether the reason is that one job may never have so much (`QOSMaxWallDurationPerJobLimit`,
+/// `AssocMaxCpuPerJobLimit`) or must have more (`QOSMinCpuNotSatisfied`).
+fn is_limit_of_one_job(reason: &str) -> bool {
+    let of = |prefix| reason.strip_prefix(prefix).map_or("", |rest| rest);
+    of("AssocMax").contains("PerJob")
+        || of("QOSMax").contains("PerJob")
+        || matches!(reason, "QOSMinGRES" | "QOSMinMemory")
+        || of("QOSMin").ends_with("NotSatisfied")
+}
+
+/// Whether a job with this reason can never start. Several reasons are those of several partitions, or
+/// of several elements.
+fn is_never(reason: &str) -> bool {
+    reason
+        .split(',')
+        .all(|reason| NEVER.contains(&reason) || is_limit_of_one_job(reason))
+}
 
 /// The "signal" of a job whose output could not be opened or whose start failed on the node.
 const START_FAILURE: i32 = 53;
@@ -207,13 +249,30 @@ impl Facts<'_> {
             "PENDING" | "REQUEUED" | "REQUEUE_HOLD" | "REQUEUE_FED" | "SPECIAL_EXIT"
             | "RESV_DEL_HOLD" => JobState::Pending {
                 reason: (!matches!(self.reason, "" | "None")).then(|| self.reason.to_owned()),
-                never: NEVER.contains(&self.reason),
+                never: is_never(self.reason),
             },
             "RUNNING" | "COMPLETING" | "CONFIGURING" | "SUSPENDED" | "STOPPED" | "SIGNALING"
             | "STAGE_OUT" | "RESIZING" | "POWER_UP_NODE" => JobState::Running { since: self.start },
             _ => match self.end_reason(word) {
                 Some(reason) => JobState::Ended(self.exit_status(reason)),
-                None => JobState::Unknown,
+                None => self.unheard_of(word),
+            },
+        }
+    }
+
+    /// A word of a version to come, or one that says nothing of the job's fate (`REVOKED`: it is on
+    /// another cluster). A job in the queue is there, so it is neither unknown nor ended.
+    fn unheard_of(&self, word: &str) -> JobState {
+        tracing::warn!(
+            word,
+            "Slurm reports a state of a job that is not known here"
+        );
+        match self.node() {
+            _ if !self.is_queue => JobState::Unknown,
+            Some(_) => JobState::Running { since: self.start },
+            None => JobState::Pending {
+                reason: Some(self.word.to_owned()),
+                never: false,
             },
         }
     }

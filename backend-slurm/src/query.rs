@@ -1,10 +1,11 @@
 //! What all queries share: the numbers of jobs, their clusters, and command lines that fit.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use reflow_core::command::{Call, Output};
+use reflow_core::command::{Call, Output, Runner};
 use reflow_core::id::JobId;
-use reflow_core::scheduler::SchedulerError;
+use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind};
 
 use crate::connect::{Slurm, query_environment};
 use crate::fault;
@@ -72,13 +73,33 @@ pub(crate) async fn ask(
         .extend(cluster.map(|cluster| format!("--clusters={cluster}")));
     call.argv
         .extend(arguments.iter().map(|&argument| argument.to_owned()));
-    let output = slurm.runner.query(&call, fault::is_temporary).await?;
+    let output = within(slurm.patience, &slurm.runner, &call).await?;
     if output.success() {
         Ok(Some(output))
     } else if is_empty(&output.stderr_text()) {
         Ok(None)
     } else {
         Err(fault::error(&output, &format!("`{program}` failed")))
+    }
+}
+
+/// Runs a call that may be repeated, and gives up after `limit`, however often that was.
+///
+/// A client waits for one `MessageTimeout` for each of its requests, whether the controller is away or
+/// hangs; `squeue` makes two. `sacct` waits for a database that hangs without regard to it.
+pub(crate) async fn within(
+    limit: Duration,
+    runner: &Runner,
+    call: &Call,
+) -> Result<Output, SchedulerError> {
+    let asked = tokio::time::timeout(limit, runner.query(call, fault::is_temporary)).await;
+    match asked {
+        Ok(answered) => Ok(answered?),
+        Err(_) => Err(SchedulerError::new(
+            SchedulerErrorKind::TimedOut,
+            format!("Slurm did not answer within {} s", limit.as_secs()),
+        )
+        .with_context("command", call.argv.first().cloned().unwrap_or_default())),
     }
 }
 

@@ -1,3 +1,4 @@
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use reflow_core::id::JobId;
@@ -29,7 +30,7 @@ pub(crate) async fn status(
             .into_iter()
             .filter(|number| {
                 let rows = queued.get(&(cluster, (*number).to_owned()));
-                rows.is_none_or(|rows| may_have_forgotten(rows))
+                rows.is_none_or(|rows| may_have_forgotten(rows) || has_failed(rows))
             })
             .collect();
         for part in query::parts(&forgotten) {
@@ -64,6 +65,15 @@ fn collect<'a>(into: &mut Rows<'a>, cluster: Option<&'a str>, rows: Vec<Row>) {
 /// which nothing has started.
 fn may_have_forgotten(rows: &[Row]) -> bool {
     rows.iter().any(|row| matches!(row.part, Part::Element(_)))
+}
+
+/// Whether something did not end well: the accounting tells how much memory it had, and which of its
+/// steps was killed for it.
+fn has_failed(rows: &[Row]) -> bool {
+    rows.iter().any(|row| match &row.state {
+        JobState::Ended(end) => end.reason != EndReason::Completed && end.node.is_some(),
+        _ => false,
+    })
 }
 
 async fn ask_queue(
@@ -140,14 +150,24 @@ fn combine(job: &JobId, queued: &[Row], recorded: &[Row]) -> JobStatus {
             }
         }
     }
-    for row in recorded {
+    // The line of what waited together goes on to list elements that have got a line of their own
+    // (`29_2` COMPLETED, `29_[2-3]` CANCELLED): their own lines come first.
+    let (own, together): (Vec<&Row>, Vec<&Row>) =
+        (recorded.iter()).partition(|row| !matches!(row.part, Part::Elements(_)));
+    for row in own.into_iter().chain(together) {
         match &row.part {
             _ if !row.state.is_ended() => is_behind = true,
             // The line of a whole array stands for the elements that have no line of their own.
-            Part::Whole => whole = whole.or_else(|| Some(row.state.clone())),
-            Part::Element(index) => {
-                elements.entry(*index).or_insert_with(|| row.state.clone());
-            }
+            Part::Whole => match &mut whole {
+                Some(known) => complete(known, &row.state),
+                None => whole = Some(row.state.clone()),
+            },
+            Part::Element(index) => match elements.entry(*index) {
+                Entry::Occupied(mut known) => complete(known.get_mut(), &row.state),
+                Entry::Vacant(unknown) => {
+                    unknown.insert(row.state.clone());
+                }
+            },
             Part::Elements(indices) => {
                 for index in indices {
                     elements.entry(*index).or_insert_with(|| row.state.clone());
@@ -163,6 +183,16 @@ fn combine(job: &JobId, queued: &[Row], recorded: &[Row]) -> JobStatus {
             .into_iter()
             .map(|(index, state)| ElementStatus { index, state })
             .collect(),
+    }
+}
+
+/// Adds what only the accounting tells to an end that the queue knows.
+fn complete(known: &mut JobState, recorded: &JobState) {
+    if let (JobState::Ended(known), JobState::Ended(recorded)) = (known, recorded) {
+        known.peak_memory = known.peak_memory.or(recorded.peak_memory);
+        if known.reason == EndReason::Failed && recorded.reason == EndReason::Memory {
+            known.reason = EndReason::Memory;
+        }
     }
 }
 

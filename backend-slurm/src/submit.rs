@@ -64,6 +64,14 @@ fn job_id(text: &str) -> Option<JobId> {
         .and_then(|line| JobId::new(line.trim_end_matches(';')).ok())
 }
 
+/// Returns the limit that `sbatch` names on a line of its own.
+fn limit(text: &str) -> Option<&str> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("sbatch: error: "))
+        .map(str::trim)
+        .find(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
 fn refusal(output: &Output, kind: SchedulerErrorKind) -> SchedulerError {
     let text = output.stderr_text();
     let words = text
@@ -76,7 +84,17 @@ fn refusal(output: &Output, kind: SchedulerErrorKind) -> SchedulerError {
         (SchedulerErrorKind::Unreachable, _) => {
             output.error(kind, "Slurm's controller could not be reached")
         }
-        (_, Some(words)) => output.error(kind, format!("Slurm refused the job: {words}")),
+        (SchedulerErrorKind::LimitReached, _) => output.error(
+            kind,
+            format!(
+                "Slurm takes no more jobs until some have ended: {}",
+                limit(&text).or(words).unwrap_or("a limit is reached")
+            ),
+        ),
+        (_, Some(words)) => match limit(&text) {
+            Some(limit) => output.error(kind, format!("Slurm refused the job: {words}: {limit}")),
+            None => output.error(kind, format!("Slurm refused the job: {words}")),
+        },
         (_, None) => output.error(kind, "Slurm refused the job"),
     }
 }
@@ -123,6 +141,15 @@ mod tests {
         assert!(!error.may_exist);
         assert_eq!(error.error.kind(), SchedulerErrorKind::Rejected);
         insta::assert_snapshot!(error.error.message(), @"Slurm refused the job: Invalid partition name specified");
+        let refused = |limit: &str| {
+            let stderr = format!(
+                "sbatch: error: {limit}\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)\n"
+            );
+            let error = accepted(&output(Exit::Code(1), "", &stderr)).expect_err("is refused");
+            error.error.message().to_owned()
+        };
+        insta::assert_snapshot!(refused("QOSMaxWallDurationPerJobLimit"), @"Slurm refused the job: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits): QOSMaxWallDurationPerJobLimit");
+        insta::assert_snapshot!(refused("AssocMaxSubmitJobLimit"), @"Slurm takes no more jobs until some have ended: AssocMaxSubmitJobLimit");
         let error = accepted(&output(
             Exit::Code(255),
             "",

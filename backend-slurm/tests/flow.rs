@@ -26,6 +26,11 @@ const CONFIG: &str = concat!(
     "/tests/fixtures/scontrol-config-22.05.txt"
 );
 
+const PARTITIONS: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/fixtures/sinfo-22.05.txt"
+);
+
 struct Rig {
     scheduler: Arc<dyn Scheduler>,
     directory: TempDir,
@@ -34,8 +39,16 @@ struct Rig {
 impl Rig {
     /// Stand-ins that log their arguments and then run the given lines of bash.
     async fn new(programs: &[(&str, &str)]) -> Self {
+        Self::with_settings(programs, serde_json::Map::new()).await
+    }
+
+    async fn with_settings(
+        programs: &[(&str, &str)],
+        settings: serde_json::Map<String, serde_json::Value>,
+    ) -> Self {
         let directory = tempfile::tempdir().expect("temporary directory");
         let config = format!("cat '{CONFIG}'");
+        let sinfo = format!("cat '{PARTITIONS}'");
         let defaults = [
             (
                 "sbatch",
@@ -45,6 +58,7 @@ impl Rig {
             ("squeue", ""),
             ("sacct", ""),
             ("scancel", ""),
+            ("sinfo", sinfo.as_str()),
         ];
         for (name, script) in defaults.iter().chain(programs) {
             write_program(directory.path(), name, script);
@@ -53,6 +67,8 @@ impl Rig {
         let scheduler = reflow_backend_slurm::connect(ConnectOptions {
             bin_dir: Some(directory.path().to_owned()),
             environment: BTreeMap::from([("PATH".to_owned(), path)]),
+            partitions: BTreeMap::from([("quick".to_owned(), "gpu".to_owned())]),
+            settings,
             ..ConnectOptions::default()
         })
         .await
@@ -121,7 +137,7 @@ fn reason(state: &JobState) -> Option<EndReason> {
 #[tokio::test]
 async fn a_thousand_jobs_are_one_question_to_the_queue_and_one_to_the_accounting() {
     let rig = Rig::new(&[
-        ("squeue", &format!("grep '^28|' '{QUEUE}'")),
+        ("squeue", &format!("grep '^32|' '{QUEUE}'")),
         ("sacct", &format!("cat '{ACCOUNTING}'")),
     ])
     .await;
@@ -135,7 +151,8 @@ async fn a_thousand_jobs_are_one_question_to_the_queue_and_one_to_the_accounting
     assert_eq!(rig.calls("squeue").len(), 1);
     let asked = rig.calls("sacct");
     assert_eq!(asked.len(), 1);
-    assert!(!asked[0].contains(",28,"), "the queue had answered for it");
+    assert!(!asked[0].contains(",32,"), "the queue had answered for it");
+    assert!(asked[0].contains(",28,"));
 }
 
 #[tokio::test]
@@ -279,4 +296,86 @@ async fn a_slurm_that_is_not_there_is_named() {
     assert_eq!(error.kind(), SchedulerErrorKind::Unreachable);
     let expected = format!("`sbatch` is not on the PATH (searched: {path})");
     assert_eq!(error.to_string(), expected);
+}
+
+#[tokio::test]
+async fn partitions_are_asked_for_once_and_are_no_condition() {
+    let rig = Rig::new(&[]).await;
+    let limits = &rig.scheduler.capabilities().partitions;
+    let names: Vec<&str> = limits.iter().map(|limits| limits.name.as_str()).collect();
+    assert_eq!(names, ["compute", "gpu", "endless", "quick"]);
+    assert_eq!(limits[3].time, "01:00:00".parse().ok());
+    rig.scheduler.status(&[job("28")]).await.expect("answers");
+    rig.scheduler.submit(&request()).await.expect("is taken");
+    assert_eq!(rig.calls("sinfo").len(), 1);
+    for answer in ["exit 1", "echo gibberish", "sleep 60"] {
+        let seconds = [("command_timeout".to_owned(), 2.into())]
+            .into_iter()
+            .collect();
+        let rig = Rig::with_settings(&[("sinfo", answer)], seconds).await;
+        assert!(rig.scheduler.capabilities().partitions.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_hangs_comes_back_as_an_error() {
+    let seconds = || {
+        [("command_timeout".to_owned(), 1.into())]
+            .into_iter()
+            .collect()
+    };
+    let rig = Rig::with_settings(
+        &[("squeue", "sleep 600"), ("scancel", "sleep 600")],
+        seconds(),
+    )
+    .await;
+    let started = std::time::Instant::now();
+    let error = rig.scheduler.status(&[job("28")]).await.expect_err("hangs");
+    assert_eq!(error.kind(), SchedulerErrorKind::TimedOut);
+    let error = rig.scheduler.cancel(&[Target::whole(job("28"))]).await;
+    assert_eq!(
+        error.expect_err("hangs").kind(),
+        SchedulerErrorKind::TimedOut
+    );
+    assert!(started.elapsed() < std::time::Duration::from_secs(30));
+    // The accounting costs what it alone knows.
+    let queue = format!("cat '{QUEUE}'");
+    let rig = Rig::with_settings(&[("squeue", &queue), ("sacct", "sleep 600")], seconds()).await;
+    let status = rig
+        .scheduler
+        .status(&[job("28"), job("9999")])
+        .await
+        .expect("answers");
+    assert_eq!(reason(&status[0].state), Some(EndReason::Failed));
+    assert_eq!(status[1].state, JobState::Unknown);
+}
+
+#[tokio::test]
+async fn a_controller_that_is_away_when_connecting_is_a_temporary_error() {
+    for (words, kind) in [
+        (
+            "Unable to contact slurm controller (connect failure)",
+            SchedulerErrorKind::Unreachable,
+        ),
+        (
+            "Socket timed out on send/recv operation",
+            SchedulerErrorKind::TimedOut,
+        ),
+    ] {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        write_program(directory.path(), "sbatch", "echo slurm 22.05.8");
+        for name in ["scontrol", "sinfo"] {
+            let away = format!("echo 'slurm_load_ctl_conf error: {words}' >&2; exit 1");
+            write_program(directory.path(), name, &away);
+        }
+        let error = reflow_backend_slurm::connect(ConnectOptions {
+            bin_dir: Some(directory.path().to_owned()),
+            environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+            ..ConnectOptions::default()
+        })
+        .await
+        .expect_err("nobody is there");
+        assert_eq!(error.kind(), kind);
+        assert!(error.kind().is_temporary());
+    }
 }

@@ -166,13 +166,13 @@ fn a_child_that_slurm_cancelled_is_told_from_one_that_somebody_cancelled() {
     // Captured: the start is the time of the cancellation, and both have the same time.
     for (queued, recorded, expected) in [
         (
-            "350|CANCELLED|DependencyNeverSatisfied|0|1795398204|1795398204||",
-            "350|CANCELLED|0:0|1795398204|1795398204|0||None assigned",
+            "350|CANCELLED|DependencyNeverSatisfied|0|1795398204|1795398204||\n",
+            "350|CANCELLED|0:0|1795398204|1795398204|0||None assigned\n",
             EndReason::DependencyFailed,
         ),
         (
-            "355|CANCELLED|Dependency|0|1795398202|1795398202||",
-            "355|CANCELLED by 0|0:0|1795398202|1795398202|0||None assigned",
+            "355|CANCELLED|Dependency|0|1795398202|1795398202||\n",
+            "355|CANCELLED by 0|0:0|1795398202|1795398202|0||None assigned\n",
             EndReason::Cancelled,
         ),
     ] {
@@ -203,4 +203,180 @@ fn what_is_no_answer_is_handed_back() {
     assert_eq!(queue("CLUSTER: rig\n\n"), Ok(Vec::new()));
     // Parts of heterogeneous jobs, which reflow never submits.
     assert_eq!(queue("7+0|RUNNING|None|0|1|2|c1|\n"), Ok(Vec::new()));
+}
+
+const REQUEUED: &str = include_str!("../../tests/fixtures/squeue-requeued-22.05.txt");
+const REQUEUED_RECORDED: &str = include_str!("../../tests/fixtures/sacct-requeued-22.05.txt");
+const CANCELLED: &str = include_str!("../../tests/fixtures/squeue-cancelled-22.05.txt");
+const PREEMPTED: &str = include_str!("../../tests/fixtures/squeue-preempted-22.05.txt");
+
+#[test]
+fn requeued_suspended_and_stopped_jobs_have_not_ended() {
+    insta::assert_snapshot!(show(&queue(REQUEUED).expect("is understood")), @r#"
+    17 Running { since: Some(SystemTime { tv_sec: 1795407726, tv_nsec: 0 }) }
+    18 Running { since: Some(SystemTime { tv_sec: 1795407726, tv_nsec: 0 }) }
+    19 Pending { reason: Some("job requeued in held state"), never: false }
+    20 NodeFailure code=None signal=None node="ac3" ran=Some(3) peak=None
+    21 Pending { reason: Some("BeginTime"), never: false }
+    22 Running { since: Some(SystemTime { tv_sec: 1795407721, tv_nsec: 0 }) }
+    23 Running { since: Some(SystemTime { tv_sec: 1795407721, tv_nsec: 0 }) }
+    24 Pending { reason: Some("JobHeldUser"), never: false }
+    25_0 NodeFailure code=None signal=None node="ac4" ran=Some(3) peak=None
+    25_1 NodeFailure code=None signal=None node="ac4" ran=Some(3) peak=None
+    25_2 Running { since: Some(SystemTime { tv_sec: 1795407724, tv_nsec: 0 }) }
+    25_3 Running { since: Some(SystemTime { tv_sec: 1795407724, tv_nsec: 0 }) }
+    25_[4, 5] Pending { reason: Some("JobArrayTaskLimit"), never: false }
+    26 Memory code=None signal=None node="ac1" ran=Some(1) peak=None
+    27 Completed code=Some(0) signal=None node="ac1" ran=Some(1) peak=None
+    28 Failed code=Some(3) signal=None node="ac1" ran=Some(1) peak=None
+    29_0 Pending { reason: Some("JobArrayTaskLimit"), never: false }
+    29_1 Running { since: Some(SystemTime { tv_sec: 1795407724, tv_nsec: 0 }) }
+    29_2 Running { since: Some(SystemTime { tv_sec: 1795407724, tv_nsec: 0 }) }
+    29_3 Pending { reason: Some("JobArrayTaskLimit"), never: false }
+    30 Memory code=None signal=None node="ac3" ran=Some(1) peak=None
+    35 Pending { reason: Some("BeginTime"), never: false }
+    "#);
+}
+
+#[test]
+fn the_accounting_has_an_end_for_a_requeued_job_until_it_starts_again() {
+    let of = |job: &str| {
+        let rows = accounting(REQUEUED_RECORDED).expect("is understood");
+        rows.into_iter()
+            .filter(|row| row.job == job)
+            .collect::<Vec<_>>()
+    };
+    insta::assert_snapshot!(show(&of("17")), @"17 Pending { reason: None, never: false }");
+    // Which is why the queue is asked first, where it waits.
+    insta::assert_snapshot!(show(&of("21")), @r#"21 NodeFailure code=None signal=None node="ac3" ran=Some(3) peak=None"#);
+    insta::assert_snapshot!(show(&of("28")), @r#"28 Memory code=Some(3) signal=None node="ac1" ran=Some(1) peak=Some(2708)"#);
+}
+
+#[test]
+fn preempted_jobs_end_unless_they_are_requeued() {
+    insta::assert_snapshot!(show(&queue(PREEMPTED).expect("is understood")), @r#"
+    21 Preempted code=None signal=Some(15) node="bc1" ran=Some(3) peak=None
+    22 Pending { reason: Some("BeginTime"), never: false }
+    23_0 Preempted code=None signal=Some(15) node="bc3" ran=Some(3) peak=None
+    23_1 Pending { reason: Some("Resources"), never: false }
+    24 Pending { reason: Some("ReqNodeNotAvail, UnavailableNodes:bc4"), never: false }
+    26 Running { since: Some(SystemTime { tv_sec: 1795408086, tv_nsec: 0 }) }
+    "#);
+}
+
+#[test]
+fn what_was_cancelled_while_it_waited_or_was_held_is_cancelled() {
+    insta::assert_snapshot!(show(&queue(CANCELLED).expect("is understood")), @r#"
+    17 Cancelled code=None signal=Some(15) node="ac4" ran=Some(35) peak=None
+    18 Cancelled code=None signal=None node="-" ran=None peak=None
+    19 Cancelled code=None signal=None node="-" ran=None peak=None
+    21 Cancelled code=None signal=Some(15) node="ac3" ran=Some(37) peak=None
+    22 Cancelled code=None signal=Some(9) node="ac1" ran=Some(3) peak=None
+    23 Cancelled code=None signal=Some(15) node="ac1" ran=Some(161) peak=None
+    24 Cancelled code=None signal=None node="-" ran=None peak=None
+    29_0 Cancelled code=None signal=None node="-" ran=None peak=None
+    29_1 Cancelled code=None signal=Some(15) node="ac4" ran=Some(158) peak=None
+    29_2 Cancelled code=None signal=Some(15) node="ac4" ran=Some(158) peak=None
+    29_3 Cancelled code=None signal=None node="-" ran=None peak=None
+    35 Cancelled code=None signal=None node="-" ran=None peak=None
+    "#);
+}
+
+/// Captured, but for those after the empty line, which are from the sources of Slurm.
+#[test]
+fn reasons_for_which_a_job_can_never_start_are_told_from_those_that_pass() {
+    for (reason, expected) in [
+        ("DependencyNeverSatisfied", true),
+        // 2 days of at most 1; 64 cores of 8; an account or QOS that the partition does not take.
+        ("PartitionTimeLimit", true),
+        ("PartitionConfig", true),
+        // A feature that no node has any more.
+        ("BadConstraints", true),
+        ("QOSMaxWallDurationPerJobLimit", true),
+        ("QOSMaxCpuPerJobLimit", true),
+        ("QOSMaxMemoryPerJob", true),
+        ("QOSMaxNodePerJobLimit", true),
+        ("QOSMinCpuNotSatisfied", true),
+        ("AssocMaxWallDurationPerJobLimit", true),
+        ("AssocMaxCpuPerJobLimit", true),
+        ("AssocMaxCpuMinutesPerJobLimit", true),
+        ("QOSMaxCpuPerUserLimit", false),
+        ("QOSGrpCpuLimit", false),
+        ("PartitionNodeLimit", false),
+        ("PartitionDown", false),
+        ("ReqNodeNotAvail, UnavailableNodes:bc4", false),
+        (
+            "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions",
+            false,
+        ),
+        ("Resources", false),
+        ("Priority", false),
+        ("BeginTime", false),
+        ("JobArrayTaskLimit,None", false),
+        ("JobHeldUser", false),
+        ("job requeued in held state", false),
+        ("None", false),
+        //
+        ("AccountNotAllowed", true),
+        ("QOSNotAllowed", true),
+        ("JobHoldMaxRequeue", true),
+        ("PartitionTimeLimit,Resources", false),
+        ("QOSMaxJobsPerUserLimit", false),
+        ("AssocGrpCPUMinutesLimit", false),
+        ("JobHeldAdmin", false),
+        ("ReqNodeNotAvail, May be reserved for other job", false),
+    ] {
+        let line = format!("7|PENDING|{reason}|0|N/A|N/A||\n");
+        let rows = queue(&line).expect("is understood");
+        let JobState::Pending { never, .. } = rows[0].state else {
+            panic!("{rows:?}");
+        };
+        assert_eq!(never, expected, "{reason}");
+    }
+}
+
+#[test]
+fn a_state_never_heard_of_is_no_end() {
+    let line = |word: &str, nodes: &str| format!("7|{word}|None|0|1795397600|N/A|{nodes}|\n");
+    let state = |line: &str| queue(line).expect("is understood")[0].state.clone();
+    assert!(matches!(
+        state(&line("EXPEDITING", "c1")),
+        JobState::Running { since: Some(_) }
+    ));
+    assert_eq!(
+        state(&line("REVOKED", "")),
+        JobState::Pending {
+            reason: Some("REVOKED".into()),
+            never: false
+        }
+    );
+    let recorded = accounting("7|REVOKED|0:0|None|1795397600|0||None assigned\n");
+    assert_eq!(recorded.expect("is understood")[0].state, JobState::Unknown);
+}
+
+#[test]
+fn half_an_answer_is_none() {
+    // Everything after any byte of a real answer is missing.
+    for end in 1..RUNNING.len() {
+        let cut = &RUNNING[..end];
+        assert_eq!(queue(cut).is_ok(), cut.ends_with('\n'), "{cut}");
+    }
+    for end in 1..ACCOUNTING.len() {
+        let cut = &ACCOUNTING[..end];
+        assert_eq!(accounting(cut).is_ok(), cut.ends_with('\n'), "{cut}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_read_around() {
+    let text = String::from_utf8_lossy(
+        b"7|PENDING|\xff\xfe|0|N/A|N/A||\n8|RUNNING|None|0|1795397600|N/A|c1|\n",
+    )
+    .into_owned();
+    let rows = queue(&text).expect("is understood");
+    assert!(matches!(
+        rows[0].state,
+        JobState::Pending { never: false, .. }
+    ));
+    assert!(matches!(rows[1].state, JobState::Running { .. }));
 }

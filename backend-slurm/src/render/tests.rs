@@ -10,6 +10,7 @@ use super::*;
 
 fn slurm() -> Slurm {
     Slurm {
+        patience: Duration::from_mins(1),
         runner: Runner::new(RunnerOptions::default()),
         capabilities: Capabilities {
             array_limit: Some(1001),

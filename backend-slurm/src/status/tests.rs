@@ -84,3 +84,108 @@ fn a_job_that_can_never_start_is_said_to_be_one() {
         Some(EndReason::DependencyFailed)
     );
 }
+
+const REQUEUED: &str = include_str!("../../tests/fixtures/squeue-requeued-22.05.txt");
+const REQUEUED_RECORDED: &str = include_str!("../../tests/fixtures/sacct-requeued-22.05.txt");
+const CANCELLED: &str = include_str!("../../tests/fixtures/squeue-cancelled-22.05.txt");
+const CANCELLED_RECORDED: &str = include_str!("../../tests/fixtures/sacct-cancelled-22.05.txt");
+
+#[test]
+fn a_requeued_job_has_not_ended_although_the_accounting_says_so() {
+    // Both are captured, 1 s after nodes were set down and jobs requeued: the accounting says REQUEUED
+    // of 17 to 19 and 35, and NODE_FAIL of 21, which all wait or are about to.
+    for job in ["17", "18", "19", "21", "35", "22", "23"] {
+        let state = answer(job, REQUEUED, REQUEUED_RECORDED).state;
+        assert!(
+            matches!(
+                state,
+                JobState::Pending { never: false, .. } | JobState::Running { .. }
+            ),
+            "{job}: {state:?}"
+        );
+    }
+    // An element of an array, the same: the others of it run.
+    let status = answer("29", REQUEUED, REQUEUED_RECORDED);
+    assert!(matches!(
+        status.elements[0].state,
+        JobState::Pending { never: false, .. }
+    ));
+    assert!(matches!(status.elements[1].state, JobState::Running { .. }));
+    // Without `--requeue` the end is one.
+    let state = answer("20", REQUEUED, REQUEUED_RECORDED).state;
+    assert_eq!(reason(&state), Some(EndReason::NodeFailure));
+    let JobState::Ended(end) = state else {
+        unreachable!("has a reason")
+    };
+    assert_eq!(end.node.as_deref(), Some("ac3"));
+}
+
+#[test]
+fn a_requeued_job_that_only_the_accounting_knows_is_unknown() {
+    for job in ["17", "18", "19", "35"] {
+        assert_eq!(
+            answer(job, "", REQUEUED_RECORDED).state,
+            JobState::Unknown,
+            "{job}"
+        );
+    }
+}
+
+#[test]
+fn a_memory_kill_of_a_step_explains_a_failed_script_and_no_other() {
+    let of = |queue, job| reason(&answer(job, queue, REQUEUED_RECORDED).state);
+    for queue in [REQUEUED, ""] {
+        // 26 ended with 0 after the kill, 30 was killed itself.
+        assert_eq!(of(queue, "26"), Some(EndReason::Memory));
+        assert_eq!(of(queue, "30"), Some(EndReason::Memory));
+        // A step of both was killed: 27 ended with 0, 28 with 3.
+        assert_eq!(of(queue, "27"), Some(EndReason::Completed));
+        assert_eq!(of(queue, "28"), Some(EndReason::Memory));
+    }
+}
+
+#[test]
+fn the_accounting_adds_the_peak_memory_of_what_the_queue_knows_to_have_failed() {
+    let JobState::Ended(end) = answer("30", REQUEUED, REQUEUED_RECORDED).state else {
+        panic!("has ended");
+    };
+    assert_eq!(
+        end.peak_memory
+            .map(reflow_core::scheduler::Memory::kibibytes),
+        Some(3304)
+    );
+    assert_eq!(end.node.as_deref(), Some("ac3"));
+}
+
+#[test]
+fn elements_that_waited_together_do_not_hide_the_ends_of_their_own() {
+    // Captured: `29_[2-3]` is cancelled, and lists 29_2, which had run on c4.
+    for (queue, accounting) in [(CANCELLED, ""), ("", CANCELLED_RECORDED)] {
+        let status = answer("29", queue, accounting);
+        let indices: Vec<u32> = status
+            .elements
+            .iter()
+            .map(|element| element.index)
+            .collect();
+        assert_eq!(indices, [0, 1, 2, 3]);
+        for element in &status.elements {
+            let JobState::Ended(end) = &element.state else {
+                panic!("{element:?}")
+            };
+            assert_eq!(end.reason, EndReason::Cancelled);
+            assert_eq!(
+                end.node.is_some(),
+                matches!(element.index, 1 | 2),
+                "{element:?}"
+            );
+        }
+    }
+    let turned: String = CANCELLED_RECORDED
+        .lines()
+        .rev()
+        .fold(String::new(), |text, line| text + line + "\n");
+    assert_eq!(
+        answer("29", "", &turned),
+        answer("29", "", CANCELLED_RECORDED)
+    );
+}
