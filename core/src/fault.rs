@@ -12,6 +12,9 @@ static HOOK: OnceLock<fn(&'static str)> = OnceLock::new();
 /// that is published whole, wherever it goes; the others are named after the part of a run directory,
 /// or after the program, that they belong to.
 pub const POINTS: &[&str] = &[
+    "command/ended",
+    "command/give",
+    "command/start",
     "engine/cancel",
     "engine/cancel-request",
     "engine/checkpoint",

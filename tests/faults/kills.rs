@@ -9,7 +9,7 @@ use std::time::Instant;
 use reflow_tests::Case;
 
 use crate::plan::{Place, Plan, census};
-use crate::rig::{Backend, Rig, tidy};
+use crate::rig::{Backend, Rig};
 use crate::story::{End, Told, tell};
 
 pub(crate) const CASES: &[Case] = &[
@@ -85,7 +85,6 @@ fn kill(backend: Backend, width: u32, kills: usize, at_a_time: usize) {
     let mut done = done.into_inner().expect("no thread panics with it");
     done.sort_by_key(|(plan, _)| plan.seed);
     let failures = show(&places, &done, begin);
-    tidy();
     assert!(
         failures == 0,
         "{failures} of {} runs went wrong; replay one with REFLOW_FAULTS_SEED=N REFLOW_FAULTS_RUNS=1",

@@ -5,6 +5,7 @@
 //! often is seen there, whatever the run says of itself.
 
 mod check;
+mod drivers;
 mod kills;
 mod plan;
 mod rig;
@@ -16,6 +17,8 @@ use std::process::ExitCode;
 use reflow_tests::{Case, run_cases};
 
 fn main() -> ExitCode {
-    let cases: Vec<Case> = [kills::CASES].concat();
-    run_cases(&cases)
+    let cases: Vec<Case> = [kills::CASES, drivers::CASES].concat();
+    let exit = run_cases(&cases);
+    rig::tidy();
+    exit
 }

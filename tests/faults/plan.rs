@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use fs_err as fs;
+use reflow_backend_local::FAULT_POINTS;
 use reflow_core::fault::POINTS;
 use reflow_tests::Random;
 
@@ -89,9 +90,10 @@ impl Plan {
             time,
         }];
         if random.happens(300) {
+            let all: Vec<&str> = POINTS.iter().chain(FAULT_POINTS).copied().collect();
             rules.push(Rule {
                 role: "*".to_owned(),
-                point: (*random.one(POINTS)).to_owned(),
+                point: (*random.one(&all)).to_owned(),
                 time: 1 + random.below(3) as u32,
             });
         }

@@ -38,7 +38,8 @@ impl Rig {
     ) -> Self {
         let program = match backend {
             Backend::Local => Program::local(),
-            Backend::Slurm => Program::slurm(),
+            // One machine: what was written is seen at once.
+            Backend::Slurm => Program::slurm().with_variable("REFLOW_LATENCY", "1s"),
         };
         let program = program.with_binary(|home| {
             let binary = home.join("bin/reflow-faulty");

@@ -3,7 +3,6 @@
 use std::time::{Duration, SystemTime};
 
 use reflow_core::engine::RunState;
-use reflow_core::journal::read_journal;
 
 use crate::check::Look;
 use crate::plan::{Plan, Story};
@@ -147,6 +146,24 @@ fn now() -> f64 {
 }
 
 fn check(rig: &Rig, plan: &Plan, fired: &[(String, u32)], told: &mut Told) {
+    if plan.story == Story::Cancel {
+        match Look::at(&rig.run_dir()) {
+            Ok(look) => {
+                told.faults.extend(look.disagrees(&rig.feed()));
+                if look.state.is_none() {
+                    told.faults.push("the run has not ended".to_owned());
+                }
+            }
+            Err(error) => told.faults.push(format!("the run cannot be read: {error}")),
+        }
+        return;
+    }
+    let most: usize = fired.iter().map(|(role, _)| may_lose(role)).sum();
+    check_run(rig, most, told);
+}
+
+/// Checks a run that was not cancelled, of which at most so many elements may be lost.
+pub(crate) fn check_run(rig: &Rig, most: usize, told: &mut Told) {
     let look = match Look::at(&rig.run_dir()) {
         Ok(look) => look,
         Err(error) => {
@@ -155,19 +172,12 @@ fn check(rig: &Rig, plan: &Plan, fired: &[(String, u32)], told: &mut Told) {
         }
     };
     told.faults.extend(look.disagrees(&rig.feed()));
-    if plan.story == Story::Cancel {
-        if look.state.is_none() {
-            told.faults.push("the run has not ended".to_owned());
-        }
-        return;
-    }
     told.faults.extend(look.faults(rig.width));
     let lost = look.lost();
     told.lost = lost.len();
-    let most: usize = fired.iter().map(|(role, _)| may_lose(role)).sum();
     if lost.len() > most {
         told.faults.push(format!(
-            "{} elements are lost, which {fired:?} do not explain: {lost:?}",
+            "{} elements are lost instead of {most} at most: {lost:?}",
             lost.len()
         ));
     }
@@ -185,9 +195,6 @@ fn check(rig: &Rig, plan: &Plan, fired: &[(String, u32)], told: &mut Told) {
                 ));
             }
         }
-    }
-    if let Err(error) = read_journal(&rig.run_dir().join(".reflow/journal")) {
-        told.faults.push(format!("the journal: {error}"));
     }
 }
 

@@ -239,6 +239,7 @@ impl Runner {
 /// Starts the program; waits a moment where its file is just being written.
 async fn start(command: &mut tokio::process::Command) -> std::io::Result<tokio::process::Child> {
     for _ in 0..10 {
+        crate::fault::reach("command/start");
         match command.spawn() {
             Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
                 sleep(Duration::from_millis(20)).await;
@@ -266,6 +267,7 @@ async fn converse(
     let errors = child.stderr.take().expect("was piped");
     let give = async {
         if let Some(mut stdin) = stdin {
+            crate::fault::reach("command/give");
             // A program that does not read its input says why on standard error.
             let _closed = stdin.write_all(&call.stdin).await;
         }
@@ -275,6 +277,7 @@ async fn converse(
     let stdout = stdout?;
     errors.map_err(Broken::Io)?;
     let status = child.wait().await.map_err(Broken::Io)?;
+    crate::fault::reach("command/ended");
     let exit = match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Code(code),
         (None, Some(signal)) => Exit::Signal(signal),
