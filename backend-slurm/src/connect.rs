@@ -57,7 +57,8 @@ pub(crate) struct Slurm {
 ///
 /// # Errors
 /// [`SchedulerErrorKind::InvalidRequest`] for settings that do not fit,
-/// [`SchedulerErrorKind::Unreachable`] when `sbatch` is missing or the controller does not answer.
+/// [`SchedulerErrorKind::NotInstalled`] when `sbatch` is missing, [`SchedulerErrorKind::Unreachable`] when
+/// the controller does not answer.
 pub async fn connect(options: ConnectOptions) -> Result<Arc<dyn Scheduler>, SchedulerError> {
     let settings = Settings::read(&options.settings)?;
     let environment = client_environment(&options.environment, KEPT, DROPPED);

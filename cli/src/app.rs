@@ -4,7 +4,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::commands::{
-    backend, cancel, config, dag, describe, logs, result, run, runs, status, submit, wait,
+    backend, cancel, config, dag, describe, drive, logs, result, run, runs, status, submit, wait,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -60,6 +60,7 @@ pub(crate) enum Command {
     Submit(submit::Args),
     Run(run::Args),
     Wait(wait::Args),
+    Drive(drive::Args),
     Status(status::Args),
     Result(result::Args),
     Logs(logs::Args),

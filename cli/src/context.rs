@@ -6,7 +6,7 @@ use std::time::Duration;
 use reflow_core::command::scrub;
 use reflow_core::config::EnvironmentPolicy;
 use reflow_core::rundir::{BackendRecord, JobEnvironment, RunDir};
-use reflow_core::scheduler::{ConnectOptions, Scheduler};
+use reflow_core::scheduler::{ConnectOptions, Scheduler, SchedulerError};
 use reflow_core::store::Catalogue;
 use rustix::fs::Mode;
 use tokio::runtime::Runtime;
@@ -15,6 +15,7 @@ use crate::backends;
 use crate::configuration::Configuration;
 use crate::error::CliError;
 use crate::output::Output;
+use crate::patience::{Absence, Patient, Tell};
 use crate::surroundings::Surroundings;
 
 /// What every command has.
@@ -118,10 +119,17 @@ impl Context {
         self.connect(backend, &own_launcher(&own_program()?)?).await
     }
 
-    /// Connects to the backend of a run.
-    pub(crate) async fn connect_for(&self, run: &RunDir) -> Result<Arc<dyn Scheduler>, CliError> {
-        let record = run.record();
-        self.connect(&record.backend, &record.launcher).await
+    /// Connects to the backend of a run, or says that it cannot be reached now and goes on.
+    pub(crate) async fn connect_patiently(
+        &self,
+        run: &RunDir,
+        absence: Absence,
+        tell: Tell,
+    ) -> Result<Patient, CliError> {
+        let policy = self.configuration.resolved.environment();
+        Patient::of(run, &self.surroundings, policy, absence, tell)
+            .await
+            .map_err(|error| not_connected(error, &run.record().backend))
     }
 }
 
@@ -141,12 +149,14 @@ pub(crate) async fn connect(
 ) -> Result<Arc<dyn Scheduler>, CliError> {
     backends::connect(surroundings, backend, launcher, policy)
         .await
-        .map_err(|error| {
-            CliError::from(error).doing(format!(
-                "could not connect to the backend `{}`",
-                backend.name
-            ))
-        })
+        .map_err(|error| not_connected(error, backend))
+}
+
+pub(crate) fn not_connected(error: SchedulerError, backend: &BackendRecord) -> CliError {
+    CliError::from(error).doing(format!(
+        "could not connect to the backend `{}`",
+        backend.name
+    ))
 }
 
 /// Returns the words that start `program`.

@@ -40,8 +40,9 @@ pub fn entry(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(arguments: &[OsString], scan: &Prescan, output: Output) -> Result<Exit, CliError> {
-    set_up_logging();
     let surroundings = Surroundings::read()?;
+    // What the engine meets on its way is told by the commands themselves, once.
+    set_up_logging(&surroundings, "warn,reflow_core::engine=error");
     let takes_parameters = matches!(scan.command.as_deref(), Some("submit" | "run"));
     let mut app = App::command();
     let mut loaded = None;
@@ -120,6 +121,7 @@ fn command(
             "the command must come before the flags of the workflow",
         )),
         (Command::Wait(args), _) => commands::wait::execute(context, args),
+        (Command::Drive(args), _) => commands::drive::execute(context, args),
         (Command::Status(args), _) => commands::status::execute(context, args),
         (Command::Result(args), _) => commands::result::execute(context, args),
         (Command::Logs(args), _) => commands::logs::execute(context, args),
@@ -173,13 +175,16 @@ fn usage(error: &clap::Error, scan: &Prescan, output: Output) -> Result<Exit, Cl
     Err(shown.with_hint(help))
 }
 
-/// Shows what the libraries report, as far as `REFLOW_LOG` asks for it.
-fn set_up_logging() {
+/// Shows what the libraries report, as far as `REFLOW_LOG` asks for it, or else `usual`.
+pub(crate) fn set_up_logging(surroundings: &Surroundings, usual: &str) {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::builder()
-        .with_env_var("REFLOW_LOG")
-        .with_default_directive(tracing_subscriber::filter::LevelFilter::WARN.into())
-        .from_env_lossy();
+    use tracing_subscriber::filter::LevelFilter;
+    let filter = match surroundings.text("REFLOW_LOG") {
+        Some(given) => EnvFilter::builder()
+            .with_default_directive(LevelFilter::WARN.into())
+            .parse_lossy(given),
+        None => EnvFilter::new(usual),
+    };
     // Whoever embeds the program may have set up their own.
     tracing_subscriber::fmt()
         .with_env_filter(filter)

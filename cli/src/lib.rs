@@ -13,6 +13,7 @@ mod error;
 mod exit;
 mod output;
 mod parameters;
+mod patience;
 mod prescan;
 mod progress;
 mod reference;

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 
 use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
@@ -7,6 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reflow_core::engine::{ElementState, RunStatus, TaskStatus};
 use reflow_core::id::TaskName;
 
+use crate::patience::Tell;
 use crate::render::status::{state_words, task_name, task_words};
 
 /// Most tasks with a line of their own on a terminal.
@@ -63,6 +65,17 @@ impl Progress {
         }
     }
 
+    /// Returns what tells people something beside the progress.
+    pub(crate) fn teller(&self) -> Tell {
+        match &self.0 {
+            Kind::Silent | Kind::Lines { .. } => Arc::new(note),
+            Kind::Bars { all, .. } => {
+                let all = all.clone();
+                Arc::new(move |text| all.suspend(|| note(text)))
+            }
+        }
+    }
+
     /// Leaves the lines as they are.
     pub(crate) fn finish(&mut self) {
         if let Kind::Bars { bars, .. } = &mut self.0 {
@@ -71,6 +84,10 @@ impl Progress {
             }
         }
     }
+}
+
+fn note(text: &str) {
+    crate::output::note(crate::output::WARN, "note", text);
 }
 
 fn show_lines(status: &RunStatus, shown: &mut BTreeMap<TaskName, String>, state: &mut String) {

@@ -37,6 +37,12 @@ impl Context {
     }
 }
 
+/// Returns the directory of a run as it is typed in a shell.
+pub(crate) fn shell_name(run: &RunDir) -> String {
+    let path = run.path().display().to_string();
+    shlex::try_quote(&path).map_or(path.clone(), std::borrow::Cow::into_owned)
+}
+
 fn open_listed(id: &RunId, run_dir: &Path) -> Result<RunDir, CliError> {
     RunDir::open(run_dir).map_err(|error| {
         CliError::from(error)

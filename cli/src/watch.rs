@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::context::Context;
 use crate::error::{CliError, Kind};
 use crate::exit::Exit;
+use crate::patience::Absence;
 use crate::progress::Progress;
 use crate::render::status;
 
@@ -57,18 +58,31 @@ fn announce(text: &str) {
     anstream::stderr().lock().write_all(text.as_bytes()).ok();
 }
 
+/// How a run is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watching {
+    /// Planning only where nobody else does.
+    Beside,
+    /// Planning from here to the end.
+    Driving,
+}
+
 /// Watches a run until it has ended. From when `announcement` is shown, Ctrl-C ends the watching.
+///
+/// Where the batch system cannot be reached, the run is watched all the same.
 pub(crate) fn to_the_end(
     context: &Context,
     run: &RunDir,
     announcement: &str,
     quiet: bool,
+    watching: Watching,
 ) -> Result<Ending, CliError> {
     let mut progress = if quiet || context.output.json {
         Progress::silent()
     } else {
         Progress::on_standard_error()
     };
+    let tell = progress.teller();
     let ending = Context::runtime()?.block_on(async {
         let mut interrupts = signal(SignalKind::interrupt()).map_err(|error| {
             CliError::from_error(Kind::Fault, &error).doing("signals cannot be received")
@@ -77,10 +91,17 @@ pub(crate) fn to_the_end(
             announce(announcement);
         }
         let to_the_end = async {
-            let scheduler = context.connect_for(run).await?;
+            let absence = match watching {
+                Watching::Beside => Absence::Passes,
+                Watching::Driving => Absence::IsFinal,
+            };
+            let scheduler = context.connect_patiently(run, absence, tell).await?;
             let services = Services::system();
-            let options = looks(run);
-            let ended = engine::wait(run, scheduler.as_ref(), &services, &options, |status| {
+            let options = WaitOptions {
+                slowest_look: slowest_look(run),
+                plans: watching == Watching::Driving,
+            };
+            let ended = engine::wait(run, &scheduler, &services, &options, |status| {
                 progress.show(status);
             })
             .await?;
@@ -97,11 +118,9 @@ pub(crate) fn to_the_end(
 }
 
 /// Returns how often a run is looked at: on this machine, no queue hides that it was not just now.
-fn looks(run: &RunDir) -> WaitOptions {
+fn slowest_look(run: &RunDir) -> Duration {
     match run.record().backend.name.as_str() {
-        "local" => WaitOptions {
-            slowest_look: Duration::from_millis(50),
-        },
-        _ => WaitOptions::default(),
+        "local" => Duration::from_millis(50),
+        _ => WaitOptions::default().slowest_look,
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use reflow_core::engine::{self, Services};
 use serde_json::json;
 
@@ -6,6 +8,7 @@ use crate::context::Context;
 use crate::error::{CliError, Kind};
 use crate::exit::Exit;
 use crate::output;
+use crate::patience::Absence;
 use crate::render::status::state_words;
 
 /// Cancel a run.
@@ -21,8 +24,14 @@ pub(crate) struct Args {
 pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let run = context.find_run(&args.run.run)?;
     let report = Context::runtime()?.block_on(async {
-        let scheduler = context.connect_for(&run).await?;
-        Ok::<_, CliError>(engine::cancel(&run, scheduler.as_ref(), &Services::system()).await?)
+        let scheduler = context
+            .connect_patiently(&run, Absence::IsFinal, Arc::new(crate::output::warn))
+            .await?;
+        let services = Services::system();
+        scheduler
+            .until_reached(|| engine::cancel(&run, &scheduler, &services))
+            .await
+            .map_err(CliError::from)
     })?;
     let run_id = &run.record().run_id;
     if !report.left.is_empty() {

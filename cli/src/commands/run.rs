@@ -1,4 +1,5 @@
 use clap::ArgMatches;
+use reflow_core::rundir::{DispatchMode, RunDir};
 
 use super::submit;
 use crate::app::SubmitOptions;
@@ -6,7 +7,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
-use crate::watch::{self, Ending};
+use crate::watch::{self, Ending, Watching};
 use crate::workflow::Workflow;
 
 /// Submit a workflow and watch it to its end.
@@ -30,12 +31,23 @@ pub(crate) fn execute(
 ) -> Result<Exit, CliError> {
     let submitted = submit::submit(context, &args.options, workflow, matches)?;
     let announcement = submitted.announcement();
-    let ending = watch::to_the_end(context, &submitted.run, &announcement, args.quiet)?;
-    finish(context, &ending, &submitted.name())
+    let ending = watch::to_the_end(
+        context,
+        &submitted.run,
+        &announcement,
+        args.quiet,
+        Watching::Beside,
+    )?;
+    finish(context, &ending, &submitted.run, &submitted.name())
 }
 
-/// Prints how the watching ended.
-pub(crate) fn finish(context: &Context, ending: &Ending, name: &str) -> Result<Exit, CliError> {
+/// Prints how the watching of a run ended. `name` names it on a command line.
+pub(crate) fn finish(
+    context: &Context,
+    ending: &Ending,
+    run: &RunDir,
+    name: &str,
+) -> Result<Exit, CliError> {
     match ending {
         Ending::Run(status) => {
             if context.output.json {
@@ -45,11 +57,20 @@ pub(crate) fn finish(context: &Context, ending: &Ending, name: &str) -> Result<E
             }
             Ok(watch::exit(status.state))
         }
-        Ending::Interrupted => Err(CliError::new(
-            crate::error::Kind::Interrupted,
-            "interrupted; the run goes on",
-        )
-        .with_hint(format!("watch it:  reflow wait {name}"))
-        .with_hint(format!("cancel it: reflow cancel {name}"))),
+        Ending::Interrupted => {
+            let (what, watch) = match run.record().dispatch {
+                DispatchMode::Login => (
+                    "interrupted; what is queued goes on, and nothing more is planned",
+                    format!("go on with it: reflow drive {name}"),
+                ),
+                DispatchMode::Job | DispatchMode::Worker => (
+                    "interrupted; the run goes on",
+                    format!("watch it:  reflow wait {name}"),
+                ),
+            };
+            Err(CliError::new(crate::error::Kind::Interrupted, what)
+                .with_hint(watch)
+                .with_hint(format!("cancel it: reflow cancel {name}")))
+        }
     }
 }

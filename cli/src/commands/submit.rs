@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::output::{self, FAINT, STRONG, styled, warn};
 use crate::parameters;
 use crate::render;
+use crate::run_reference::shell_name;
 use crate::workflow::Workflow;
 
 /// Submit a workflow and return at once.
@@ -125,8 +126,7 @@ impl Submitted {
         if self.listed {
             return self.run.record().run_id.to_string();
         }
-        let path = self.run.path().display().to_string();
-        shlex::try_quote(&path).map_or(path.clone(), std::borrow::Cow::into_owned)
+        shell_name(&self.run)
     }
 }
 

@@ -3,7 +3,8 @@ use crate::app::RunArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::watch;
+use crate::run_reference::shell_name;
+use crate::watch::{self, Watching};
 
 /// Wait until a run has ended.
 ///
@@ -20,8 +21,6 @@ pub(crate) struct Args {
 
 pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let run = context.find_run(&args.run.run)?;
-    let ending = watch::to_the_end(context, &run, "", args.quiet)?;
-    let name = run.path().display().to_string();
-    let name = shlex::try_quote(&name).map_or(name.clone(), std::borrow::Cow::into_owned);
-    run::finish(context, &ending, &name)
+    let ending = watch::to_the_end(context, &run, "", args.quiet, Watching::Beside)?;
+    run::finish(context, &ending, &run, &shell_name(&run))
 }

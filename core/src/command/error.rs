@@ -70,7 +70,7 @@ impl From<CommandError> for SchedulerError {
         let message = error.to_string();
         match error {
             CommandError::NotFound { searched, .. } => {
-                Self::new(SchedulerErrorKind::Unreachable, message)
+                Self::new(SchedulerErrorKind::NotInstalled, message)
                     .with_context("searched", searched)
             }
             CommandError::Start { source, .. } => {

@@ -98,7 +98,7 @@ fn run_state(view: &View) -> Result<(RunState, Option<String>), EngineError> {
     } else if view.dir.record().dispatch == DispatchMode::Login {
         (
             RunState::Running,
-            says("it goes on while `reflow wait` or `reflow run` watches it"),
+            says("it goes on while `reflow drive`, `reflow wait` or `reflow run` watches it"),
         )
     } else if state.is_released
         && !state

@@ -13,18 +13,23 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How often the batch system is asked, while somebody waits.
 const ASK: Duration = Duration::from_secs(2);
 const SLOWEST_ASK: Duration = Duration::from_mins(1);
+/// How soon it is asked again when it did not answer.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 /// How a run is waited for.
 #[derive(Debug, Clone, Copy)]
 pub struct WaitOptions {
     /// The longest time between two looks at the run directory, while nothing happens.
     pub slowest_look: Duration,
+    /// Whether the run is planned from here in any case, and not only where nobody else does.
+    pub plans: bool,
 }
 
 impl Default for WaitOptions {
     fn default() -> Self {
         Self {
             slowest_look: Duration::from_millis(500),
+            plans: false,
         }
     }
 }
@@ -40,7 +45,8 @@ pub async fn wait(
     mut progress: impl FnMut(&RunStatus),
 ) -> Result<RunStatus, EngineError> {
     let mut look = LOOK.min(options.slowest_look);
-    let mut ask = ASK;
+    // Whoever plans does so at once; others give the run time to go on by itself.
+    let mut ask = if options.plans { Duration::ZERO } else { ASK };
     let mut asked = Instant::now();
     let mut last: Option<RunStatus> = None;
     loop {
@@ -56,23 +62,35 @@ pub async fn wait(
         if now.state.is_final() {
             return Ok(now);
         }
-        let is_on_us = matches!(now.state, RunState::Stalled | RunState::Paused)
+        let is_on_us = options.plans
+            || matches!(now.state, RunState::Stalled | RunState::Paused)
             || dir.record().dispatch == DispatchMode::Login;
+        if is_on_us && last.as_ref().is_some_and(|last| *last != now) {
+            // What has just ended may be what others wait for.
+            ask = ask.min(ASK);
+        }
         if asked.elapsed() >= ask {
-            if is_on_us || !is_driven(dir, scheduler).await {
+            let is_driven = if is_on_us {
+                Some(false)
+            } else {
+                is_driven(dir, scheduler).await
+            };
+            let mut has_answered = is_driven.is_some();
+            if is_driven == Some(false) {
                 match dispatch(dir, scheduler, services, &DispatchOptions::default()).await {
                     Ok(_) | Err(EngineError::TakenOver) => {}
                     Err(EngineError::Scheduler(error)) => {
                         tracing::warn!(%error, "the batch system could not be reached; trying again");
+                        has_answered = false;
                     }
                     Err(error) => return Err(error),
                 }
             }
             asked = Instant::now();
-            ask = if is_on_us {
-                ASK
+            ask = if has_answered {
+                (ask * 2).clamp(ASK, SLOWEST_ASK)
             } else {
-                (ask * 2).min(SLOWEST_ASK)
+                ASK_AGAIN
             };
         }
         last = Some(now);
@@ -81,8 +99,9 @@ pub async fn wait(
     }
 }
 
-/// Returns whether a job is queued or runs that will plan again. Asks about all such jobs in one call.
-async fn is_driven(dir: &RunDir, scheduler: &dyn Scheduler) -> bool {
+/// Returns whether a job is queued or runs that will plan again, where that is known. Asks about all such
+/// jobs in one call.
+async fn is_driven(dir: &RunDir, scheduler: &dyn Scheduler) -> Option<bool> {
     let drivers = || -> Result<Vec<JobId>, EngineError> {
         let graph = Graph::check(dir.record().description.clone())?;
         let state = State::read(dir, &graph)?;
@@ -92,15 +111,12 @@ async fn is_driven(dir: &RunDir, scheduler: &dyn Scheduler) -> bool {
             .filter_map(|(_, submission)| submission.job.clone())
             .collect())
     };
-    let Ok(drivers) = drivers() else { return true };
-    match scheduler.status(&drivers).await {
-        Ok(statuses) => statuses.iter().any(|status| {
-            matches!(
-                status.state,
-                JobState::Pending { never: false, .. } | JobState::Running { .. }
-            )
-        }),
-        // Not known now is no verdict.
-        Err(_) => true,
-    }
+    let drivers = drivers().ok()?;
+    let statuses = scheduler.status(&drivers).await.ok()?;
+    Some(statuses.iter().any(|status| {
+        matches!(
+            status.state,
+            JobState::Pending { never: false, .. } | JobState::Running { .. }
+        )
+    }))
 }

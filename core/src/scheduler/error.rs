@@ -16,6 +16,8 @@ pub enum SchedulerErrorKind {
     /// The batch system takes no more jobs, or no array as large as this, until some have ended: a limit on jobs in
     /// the queue (`MaxSubmitJobs`, a quality of service).
     LimitReached,
+    /// The batch system's program is not on this machine.
+    NotInstalled,
     /// The batch system's program or server could not be reached.
     Unreachable,
     /// The batch system did not answer in time.

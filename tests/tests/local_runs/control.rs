@@ -13,6 +13,8 @@ pub(crate) const CASES: &[Case] = &[
     ),
     case("an_interrupt_leaves_the_run_going", interrupt),
     case("the_supervisor_ends_on_demand", supervisor_ends),
+    case("a_run_of_dispatch_login_goes_on_while_it_is_driven", driven),
+    case("drive_exits_as_wait_does", drive_exits),
 ];
 
 /// A run whose first task waits for the file `go` in the run directory.
@@ -145,4 +147,60 @@ fn supervisor_ends() {
     program
         .run(&["run", "-w", "reflow.toml", "--run-dir", "again"])
         .expect(0);
+}
+
+fn driven() {
+    let program = Program::local();
+    program.write("reflow.toml", GATED);
+    program.write("run/go", "");
+    program
+        .run(&[
+            "submit",
+            "-w",
+            "reflow.toml",
+            "--run-dir",
+            "run",
+            "--dispatch",
+            "login",
+        ])
+        .expect(0);
+    wait_for("the first task to end", || {
+        program.json(&["status", "run"])["tasks"][0]["elements"]["succeeded"] == 1
+    });
+    // Nobody drives: nothing was sent that would plan, and nothing more is.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let status = program.json(&["status", "run"]);
+    assert_eq!(status["state"], "running", "{status}");
+    assert_eq!(status["tasks"][1]["width"], serde_json::Value::Null);
+    let message = status["message"].as_str().unwrap_or_default();
+    assert!(message.contains("`reflow drive`"), "{status}");
+    program.run(&["drive", "run"]).expect(0).says(&[
+        "is planned from here",
+        "nothing is planned when this is stopped",
+    ]);
+    let status = program.json(&["status", "run"]);
+    assert_eq!(status["state"], "succeeded", "{status}");
+    for task in status["tasks"].as_array().expect("tasks") {
+        assert_eq!(task["jobs"].as_array().map(Vec::len), Some(1), "{task}");
+    }
+}
+
+fn drive_exits() {
+    let program = Program::local();
+    let fails = "[workflow]\nname = \"fails\"\n[tasks.one]\nshell = \"exit 3\"\n";
+    program.write("fails.toml", fails);
+    program
+        .run(&["submit", "-w", "fails.toml", "--run-dir", "failed"])
+        .expect(0);
+    program.run(&["drive", "failed"]).expect(1);
+    assert_eq!(
+        program.run(&["--json", "drive", "failed"]).expect(1).json()["state"],
+        "failed"
+    );
+    program.write("reflow.toml", QUICK);
+    program
+        .run(&["run", "-w", "reflow.toml", "--run-dir", "done"])
+        .expect(0);
+    program.run(&["drive", "-q", "done"]).expect(0);
+    program.run(&["drive", "nothing"]).expect(2);
 }

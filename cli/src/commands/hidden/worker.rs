@@ -2,6 +2,7 @@ use std::ffi::OsString;
 use std::io::PipeReader;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use reflow_core::id::JobId;
 use reflow_core::scheduler::JOB_ID_VARIABLE;
@@ -36,9 +37,10 @@ pub(super) fn execute(options: &Options) -> Result<ExitCode, CliError> {
     })
     .map_err(|error| CliError::from_error(Kind::Request, &error))?;
     if report.plans
-        && let Err(error) = super::dispatch::plan(&run_dir, None)
+        && let Err(error) = super::dispatch::plan(&run_dir, None, Duration::ZERO)
     {
-        // The dispatch job that waits for this one does it.
+        // The dispatch job that waits for this one does it, with more patience: what this job has been
+        // given is not kept from others for that.
         crate::output::warn(&format!(
             "the run could not be planned further from here: {error}"
         ));
