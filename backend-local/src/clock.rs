@@ -1,4 +1,6 @@
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::queue::Now;
 
@@ -17,21 +19,12 @@ pub(crate) fn wall() -> u64 {
     milliseconds(SystemTime::now())
 }
 
-/// Both clocks.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock(Instant);
-
-impl Clock {
-    /// Returns clocks whose monotonic half starts now.
-    pub(crate) fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    /// Returns the time on both.
-    pub(crate) fn now(self) -> Now {
-        Now {
-            wall: wall(),
-            mono: self.0.elapsed().as_millis() as u64,
-        }
+/// Returns the time on both clocks. The monotonic one goes on from one supervisor of a machine to the
+/// next.
+pub(crate) fn now() -> Now {
+    let mono = clock_gettime(ClockId::Monotonic);
+    Now {
+        wall: wall(),
+        mono: mono.tv_sec as u64 * 1000 + mono.tv_nsec as u64 / 1_000_000,
     }
 }

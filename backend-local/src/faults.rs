@@ -1,5 +1,5 @@
 /// The fault points of this backend (see [`reflow_core::fault`]): `supervisor/...` in the supervisor's
-/// process, `local/...` in its clients. Each stands right before a step of I/O that others can see.
+/// process, `watcher/...` in the one that starts it again, `local/...` in its clients. Each stands right before a step of I/O that others can see.
 pub const FAULT_POINTS: &[&str] = &[
     "local/ask",
     "local/connect",
@@ -21,6 +21,8 @@ pub const FAULT_POINTS: &[&str] = &[
     "supervisor/read-log",
     "supervisor/reap",
     "supervisor/record",
+    "supervisor/record-exit",
+    "supervisor/record-hand-over",
     "supervisor/record-job",
     "supervisor/record-process",
     "supervisor/remove-socket",
@@ -28,6 +30,10 @@ pub const FAULT_POINTS: &[&str] = &[
     "supervisor/signal",
     "supervisor/spawn",
     "supervisor/take-answer",
+    "watcher/lock",
+    "watcher/reap",
+    "watcher/record-exit",
+    "watcher/start",
 ];
 
 #[cfg(test)]

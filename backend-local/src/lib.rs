@@ -3,7 +3,7 @@
 //!
 //! A [supervisor](supervise) per user, machine, boot and enclosing batch job runs the jobs as
 //! processes. It is started by the first submission and ends when it has had nothing to do for a
-//! while. Clients reach it over a Unix socket in a private directory; where none runs, they read what
+//! while; a watcher starts it again when it is killed. Clients reach it over a Unix socket in a private directory; where none runs, they read what
 //! the last one wrote down. So `submit` returns at once, and a run outlives the terminal.
 
 mod capacity;
@@ -12,6 +12,7 @@ mod client;
 mod clock;
 mod codec;
 mod element;
+mod exits;
 mod faults;
 mod ids;
 mod location;

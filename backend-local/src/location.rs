@@ -94,7 +94,7 @@ pub(crate) fn host_name() -> String {
 
 /// Returns what tells this life of the machine from others; where the kernel has no boot id, the time
 /// of its start.
-fn boot_id() -> String {
+pub(crate) fn boot_id() -> String {
     if let Ok(id) = fs_err::read_to_string("/proc/sys/kernel/random/boot_id") {
         return id.trim().to_owned();
     }
@@ -132,6 +132,16 @@ impl Location {
 
     pub(crate) fn lock(&self) -> PathBuf {
         self.directory.join("lock")
+    }
+
+    /// Held by the process that watches over the supervisor.
+    pub(crate) fn watch(&self) -> PathBuf {
+        self.directory.join("watch")
+    }
+
+    /// How processes ended that outlived their supervisor.
+    pub(crate) fn exits(&self) -> PathBuf {
+        self.directory.join("exits")
     }
 
     pub(crate) fn log(&self) -> PathBuf {

@@ -32,6 +32,7 @@ pub(crate) fn signal(name: &str) -> Option<Signal> {
 struct Stat {
     parent: u32,
     group: u32,
+    session: u32,
     is_zombie: bool,
     /// In ticks since the start of the machine: with the id, it names a process for good.
     started: u64,
@@ -48,13 +49,34 @@ fn stat(process: u32) -> Option<Stat> {
         is_zombie: state == "Z" || state == "X",
         parent: fields.next()?.parse().ok()?,
         group: fields.next()?.parse().ok()?,
-        started: fields.nth(16)?.parse().ok()?,
+        session: fields.next()?.parse().ok()?,
+        started: fields.nth(15)?.parse().ok()?,
     })
 }
 
 /// Returns when a process was started, in ticks since the start of the machine.
 pub(crate) fn start_time(process: u32) -> Option<u64> {
     stat(process).map(|stat| stat.started)
+}
+
+/// Returns whether the process that was started then is still there: it runs, or it is a child of
+/// `reaper` that is still to be waited for.
+pub(crate) fn is_there(process: u32, started: u64, reaper: Option<u32>) -> bool {
+    stat(process).is_some_and(|stat| {
+        stat.started == started && (!stat.is_zombie || Some(stat.parent) == reaper)
+    })
+}
+
+/// Returns whether a process has ended and is still to be waited for.
+pub(crate) fn is_zombie(process: u32) -> bool {
+    stat(process).is_some_and(|stat| stat.is_zombie)
+}
+
+/// Returns whether a process leads a group of its own in the session of this process, as each that a
+/// supervisor starts does.
+pub(crate) fn leads_group(process: u32) -> bool {
+    let session = stat(std::process::id()).map(|own| own.session);
+    stat(process).is_some_and(|stat| stat.group == process && Some(stat.session) == session)
 }
 
 /// Returns the process group of a process.
@@ -64,19 +86,23 @@ pub(crate) fn group(process: u32) -> Option<u32> {
 
 /// Returns the children of this process, those it took over included.
 pub(crate) fn own_children() -> Vec<u32> {
-    listed_children().unwrap_or_else(|| {
-        let own = std::process::id();
+    children(std::process::id())
+}
+
+/// Returns the children of a process, those it took over included.
+pub(crate) fn children(process: u32) -> Vec<u32> {
+    listed_children(process).unwrap_or_else(|| {
         let all = all().into_iter();
-        all.filter(|(_, stat)| stat.parent == own)
-            .map(|(process, _)| process)
+        all.filter(|(_, stat)| stat.parent == process)
+            .map(|(child, _)| child)
             .collect()
     })
 }
 
 /// Returns the children as the kernel lists them, where it was built to.
-fn listed_children() -> Option<Vec<u32>> {
+fn listed_children(process: u32) -> Option<Vec<u32>> {
     let mut children = Vec::new();
-    for thread in fs_err::read_dir("/proc/self/task").ok()? {
+    for thread in fs_err::read_dir(format!("/proc/{process}/task")).ok()? {
         let path = thread.ok()?.path().join("children");
         match fs_err::read_to_string(path) {
             Ok(text) => children.extend(
@@ -112,8 +138,10 @@ pub(crate) fn mark(process: u32) -> Option<Vec<u8>> {
     })
 }
 
-/// Returns the processes below `roots`, themselves included, zombies left out.
+/// Returns the processes below `roots`, themselves included, zombies left out. This process and its
+/// parent are left out, with what is found by way of them: a job may have started its supervisor.
 pub(crate) fn with_descendants(roots: &[u32]) -> Vec<u32> {
+    let own = [std::process::id(), std::os::unix::process::parent_id()];
     let all = all();
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for (&process, stat) in &all {
@@ -122,25 +150,27 @@ pub(crate) fn with_descendants(roots: &[u32]) -> Vec<u32> {
     let mut found: Vec<u32> = roots.to_vec();
     let mut next = 0;
     while next < found.len() {
-        if let Some(more) = children.get(&found[next]) {
+        if let Some(more) = children.get(&found[next])
+            && !own.contains(&found[next])
+        {
             found.extend(more.iter().copied());
         }
         next += 1;
     }
-    found.retain(|process| all.get(process).is_some_and(|stat| !stat.is_zombie));
+    found.retain(|process| {
+        all.get(process).is_some_and(|stat| !stat.is_zombie) && !own.contains(process)
+    });
     found.sort_unstable();
     found.dedup();
     found
 }
 
-/// Returns the processes of this user whose mark starts with `prefix`, wherever they are.
-pub(crate) fn marked(prefix: &str) -> Vec<u32> {
+/// Returns the processes of this user whose mark is as asked for, wherever they are.
+pub(crate) fn marked(is_meant: impl Fn(&[u8]) -> bool) -> Vec<u32> {
     let own = std::process::id();
     all()
         .into_keys()
-        .filter(|&process| {
-            process != own && mark(process).is_some_and(|mark| mark.starts_with(prefix.as_bytes()))
-        })
+        .filter(|&process| process != own && mark(process).is_some_and(|mark| is_meant(&mark)))
         .collect()
 }
 
@@ -161,8 +191,10 @@ mod tests {
         let stat = stat(own).expect("we are running");
         assert_eq!(stat.parent, std::os::unix::process::parent_id());
         assert!(!stat.is_zombie);
-        assert!(with_descendants(&[own]).contains(&own));
-        assert!(with_descendants(&[stat.parent]).contains(&own));
+        assert!(with_descendants(&[own, stat.parent]).is_empty());
+        assert!(children(stat.parent).contains(&own));
+        assert!(is_there(own, stat.started, None));
+        assert!(!is_there(own, stat.started + 1, None));
         assert_eq!(mark(own), None);
     }
 

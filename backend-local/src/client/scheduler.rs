@@ -183,15 +183,10 @@ impl LocalScheduler {
             Err(error) => return Err(io_error(&error)),
         };
         let owner = location.read_plate()?.owner;
-        if owner.host == self.starter.owner.host && !owner.is_same_boot(&self.starter.owner) {
+        if owner.host == self.starter.owner.host && past.boot != self.starter.owner.boot {
             // Nothing of that life is left, and nothing of it will go on.
-            log::bury(&mut past, clock::wall(), false);
-            for element in past.jobs.values_mut().flat_map(|job| &mut job.elements) {
-                if element.phase == crate::element::Phase::Pending {
-                    element.phase = crate::element::Phase::Ended;
-                    element.end.at = clock::wall();
-                }
-            }
+            let last_word = fs_err::metadata(location.log()).and_then(|file| file.modified());
+            log::bury(&mut past, last_word.map_or(0, clock::milliseconds));
         }
         Ok(Some(past))
     }

@@ -7,6 +7,7 @@ use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind};
 
 use crate::location::{Location, Owner, Plate, io_error};
 use crate::settings::Settings;
+use crate::tree::MARK_VARIABLE;
 
 /// Closes everything but the standard streams, then becomes the supervisor. Descriptors that a shell
 /// left open (the lock of a `flock`, the pipe of a `tee`) must not be held for as long as it lives.
@@ -55,6 +56,8 @@ impl Starter {
         command
             .env_clear()
             .envs(scrub(&self.environment))
+            // A job may be the client: what it starts is no part of it.
+            .env_remove(MARK_VARIABLE)
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(messages)

@@ -50,7 +50,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Returns a job with the given elements, none of which is running.
+    /// Returns a job with the given elements.
     pub(crate) fn new(
         request: JobRequest,
         needs: Needs,
@@ -60,6 +60,10 @@ impl Job {
         let pending = elements
             .iter()
             .filter(|element| element.phase == Phase::Pending)
+            .count() as u32;
+        let running = elements
+            .iter()
+            .filter(|element| element.phase == Phase::Running)
             .count() as u32;
         let not_ok = elements
             .iter()
@@ -77,7 +81,7 @@ impl Job {
             ready: VecDeque::new(),
             time_passed: false,
             pending,
-            running: 0,
+            running,
             not_ok,
             killed: Vec::new(),
             children: Vec::new(),

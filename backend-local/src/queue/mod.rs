@@ -24,7 +24,7 @@ use crate::element::End;
 pub(crate) struct Now {
     /// Since the epoch: for people, and for `not_before`.
     pub(crate) wall: u64,
-    /// Since the supervisor started: for limits.
+    /// On the monotonic clock of the machine: for limits.
     pub(crate) mono: u64,
 }
 
@@ -44,6 +44,12 @@ pub(crate) enum Action {
 pub(crate) enum Record {
     /// An element was given its cores.
     Started { job: u64, index: u32, at: u64 },
+    /// A running element is being ended.
+    Killed {
+        job: u64,
+        index: u32,
+        reason: EndReason,
+    },
     /// An element ended.
     Ended { job: u64, index: u32, end: End },
     /// All elements that were pending ended without having started.

@@ -93,6 +93,11 @@ impl Queue {
         if !job.time_passed {
             self.later.insert((not_before, number));
         }
+        // What runs from an earlier life holds what it needs, also where the machine has less to give now.
+        let held = job.running;
+        self.free.cpus = self.free.cpus.saturating_sub(job.needs.cpus * held);
+        let memory = job.needs.memory.saturating_mul(held.into());
+        self.free.memory = self.free.memory.saturating_sub(memory);
         let ended = job.is_ended();
         self.jobs.insert(number, job);
         if ended {
@@ -145,15 +150,7 @@ impl Queue {
             let needs = job.needs;
             self.free.cpus -= needs.cpus;
             self.free.memory -= needs.memory;
-            if let Some(time) = job.request.resources.time {
-                let limit = now.mono.saturating_add(time.seconds().saturating_mul(1000));
-                self.limits.insert((limit, number, index, Limit::Walltime));
-                if let Some(signal) = &job.request.resources.signal {
-                    let before = signal.before.seconds().saturating_mul(1000);
-                    let at = limit.saturating_sub(before).max(now.mono);
-                    self.limits.insert((at, number, index, Limit::Warn));
-                }
-            }
+            self.set_limits(now.mono, number, index);
             self.records.push(Record::Started {
                 job: number,
                 index,
@@ -162,6 +159,37 @@ impl Queue {
             self.actions.push(Action::Start { job: number, index });
             self.order.started(needs);
             self.place(number);
+        }
+    }
+
+    /// Has the limits of an element counted from `since`.
+    fn set_limits(&mut self, since: u64, number: u64, index: u32) {
+        let Some(resources) = self.jobs.get(&number).map(|job| &job.request.resources) else {
+            return;
+        };
+        if let Some(time) = resources.time {
+            let limit = since.saturating_add(time.seconds().saturating_mul(1000));
+            self.limits.insert((limit, number, index, Limit::Walltime));
+            if let Some(signal) = &resources.signal {
+                let before = signal.before.seconds().saturating_mul(1000);
+                let at = limit.saturating_sub(before).max(since);
+                self.limits.insert((at, number, index, Limit::Warn));
+            }
+        }
+    }
+
+    /// Takes over an element of a job from an earlier life that has been running since `since` on the
+    /// monotonic clock, and why it is being ended, if it is.
+    pub(crate) fn resume(
+        &mut self,
+        number: u64,
+        index: u32,
+        since: u64,
+        killed: Option<EndReason>,
+    ) {
+        match killed {
+            Some(reason) => self.kill(number, index, reason),
+            None => self.set_limits(since, number, index),
         }
     }
 
@@ -182,8 +210,9 @@ impl Queue {
         }
         job.running -= 1;
         let needs = job.needs;
-        self.free.cpus += needs.cpus;
-        self.free.memory += needs.memory;
+        self.free.cpus = (self.free.cpus + needs.cpus).min(self.capacity.cpus);
+        self.free.memory =
+            (self.free.memory.saturating_add(needs.memory)).min(self.capacity.memory);
         if job.request.resources.time.is_some() {
             self.forget_limits(number, index);
         }
@@ -240,12 +269,18 @@ impl Queue {
         self.drain(now);
     }
 
-    fn kill(&mut self, number: u64, index: u32, reason: EndReason) {
+    /// Ends a running element for `reason`, unless it is being ended already.
+    pub(crate) fn kill(&mut self, number: u64, index: u32, reason: EndReason) {
         let Some(job) = self.jobs.get_mut(&number) else {
             return;
         };
         if job.killed.iter().all(|(killed, _)| *killed != index) {
             job.killed.push((index, reason));
+            self.records.push(Record::Killed {
+                job: number,
+                index,
+                reason,
+            });
             self.actions.push(Action::Kill { job: number, index });
         }
     }

@@ -129,19 +129,20 @@ impl World {
         self.settle();
     }
 
-    /// The supervisor is killed and started again: what ran is lost, what waited goes on.
+    /// The supervisor is killed and started again: some of what ran is lost, the rest still runs and is
+    /// taken over, what waited goes on.
     fn restart(&mut self) {
         let old = std::mem::replace(&mut self.queue, Queue::new(CAPACITY));
-        self.now.mono = 0;
-        self.told_to_end.clear();
-        for (job, index) in std::mem::take(&mut self.running) {
-            self.ended.insert((job, index), EndReason::Lost);
+        let is_lost = |(job, index): &(u64, u32)| (job + u64::from(*index)).is_multiple_of(2);
+        self.told_to_end.retain(|element| !is_lost(element));
+        for element in self.running.extract_if(.., is_lost) {
+            self.ended.insert(element, EndReason::Lost);
         }
         for number in 0..self.plans.len() as u64 {
             let before = old.job(number).expect("it was submitted");
             let mut elements = before.elements.clone();
-            for element in &mut elements {
-                if element.phase == Phase::Running {
+            for (index, element) in (0..).zip(&mut elements) {
+                if element.phase == Phase::Running && is_lost(&(number, index)) {
                     element.phase = Phase::Ended;
                     element.end = End::without_status(EndReason::Lost, self.now.wall);
                 }
@@ -149,6 +150,13 @@ impl World {
             let (request, parents) = (before.request.clone(), before.parents.clone());
             let job = Job::new(request, before.needs, parents, elements);
             self.queue.insert(self.now, number, job);
+        }
+        for &(job, index) in &self.running {
+            let killed = &old.job(job).expect("it was submitted").killed;
+            let reason = killed.iter().find(|(killed, _)| *killed == index);
+            let since = self.started[&(job, index)];
+            self.queue
+                .resume(job, index, since, reason.map(|(_, reason)| *reason));
         }
         self.settle();
     }
@@ -186,6 +194,10 @@ impl World {
                 let is_first = self.started.insert((job, index), self.now.mono).is_none();
                 assert!(is_first, "{job}[{index}] started twice");
                 self.check_start(job, index);
+                return;
+            }
+            Record::Killed { job, index, .. } => {
+                assert!(self.running.contains(&(job, index)), "killed, not running");
                 return;
             }
             Record::Ended { job, index, end } => (job, Some(index), end.reason),

@@ -2,12 +2,20 @@
 
 use reflow_core::fault::reach;
 use reflow_core::scheduler::EndReason;
-use rustix::process::{Signal, WaitOptions, wait};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use super::process::{Exit, Process};
 use super::run::Supervisor;
+use crate::clock;
 use crate::element::End;
-use crate::tree;
+use crate::{exits, tree};
+
+/// How often a process is looked at that an earlier supervisor started, in milliseconds.
+const ADOPTED_LOOK: u64 = 100;
+
+/// What is said of the end of an element that nobody saw.
+pub(super) const UNKNOWN_END: &str =
+    "the supervisor was killed while it ran, so that how it ended is not known";
 
 /// How often a process is looked at that has to end, in milliseconds.
 const LOOK: u64 = 20;
@@ -16,7 +24,7 @@ impl Supervisor {
     /// Ends a running element: asks now, kills later.
     pub(super) fn kill(&mut self, job: u64, index: u32) {
         if let Some(&number) = self.running.get(&(job, index)) {
-            let now = self.clock.now().mono;
+            let now = clock::now().mono;
             self.end_process(number, now);
         }
     }
@@ -71,6 +79,9 @@ impl Supervisor {
     }
 
     fn orphans(&self, process: &Process) -> Vec<u32> {
+        if process.adopted.is_some() {
+            return self.adopted_orphans(process);
+        }
         let mut children = tree::own_children();
         children.retain(|id| {
             let is_known = self
@@ -82,6 +93,53 @@ impl Supervisor {
         children
     }
 
+    /// Returns what is left of a process that an earlier supervisor started: no children of this one.
+    fn adopted_orphans(&self, process: &Process) -> Vec<u32> {
+        let mut orphans = tree::marked(|mark| mark == process.mark.as_bytes());
+        if let Some((watcher, _)) = self.watcher {
+            let inherited = tree::children(watcher).into_iter();
+            orphans.extend(inherited.filter(|id| tree::group(*id) == Some(process.id)));
+        }
+        orphans.retain(|id| *id != process.id && !tree::is_zombie(*id));
+        orphans
+    }
+
+    /// Looks whether processes that an earlier supervisor started have ended.
+    pub(super) fn look_after_adopted(&mut self, now: u64) {
+        if now < self.adopted_at {
+            return;
+        }
+        self.adopted_at = u64::MAX;
+        let reaper = self.watcher.map(|(id, _)| id);
+        let mut ended = Vec::new();
+        for (&number, process) in &self.processes {
+            let (Some(started), None) = (process.adopted, process.exit) else {
+                continue;
+            };
+            self.adopted_at = now + ADOPTED_LOOK;
+            if !tree::is_there(process.id, started, reaper) {
+                ended.push((number, (process.id, started)));
+            }
+        }
+        if ended.is_empty() {
+            return;
+        }
+        let exits = exits::read(&self.location.exits());
+        for (number, id) in ended {
+            let exit = exits.get(&id);
+            if let Some(process) = self.processes.get_mut(&number) {
+                process.exit = Some(Exit {
+                    code: exit.and_then(|exit| exit.code),
+                    signal: exit.and_then(|exit| exit.signal),
+                    is_known: exit.is_some(),
+                    peak: 0,
+                    at: now,
+                });
+            }
+            self.look(number);
+        }
+    }
+
     /// Returns whether an orphan came from `process`: it says so, or it hides where it came from and is
     /// still in the group of `process`, or `process` is the only one left that can have started it.
     fn is_of(&self, orphan: u32, process: &Process) -> bool {
@@ -91,61 +149,73 @@ impl Supervisor {
         }
     }
 
-    /// Waits for those that have ended.
+    /// Waits for those that have ended, once it is written down how: until then, whoever comes after this
+    /// process can see it too.
     pub(super) fn reap(&mut self) {
-        reach("supervisor/reap");
-        if self.processes.is_empty() {
-            self.reap_orphans();
+        self.reap_orphans();
+        let mut ended = Vec::new();
+        // As many calls as there are processes, which are as few as there are cores.
+        for (&number, process) in &self.processes {
+            let is_ours = process.exit.is_none() && process.adopted.is_none();
+            let id = i32::try_from(process.id).ok().and_then(Pid::from_raw);
+            let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            if is_ours
+                && let Some(id) = id
+                && let Ok(Some(status)) = waitid(WaitId::Pid(id), look)
+            {
+                let code = status.exit_status().map(|code| code as u8);
+                let signal = status.terminating_signal().map(|signal| signal as u8);
+                self.log.exited(number, code, signal);
+                ended.push((number, process.id, code, signal));
+            }
+        }
+        if ended.is_empty() {
             return;
         }
-        let mut ended = Vec::new();
-        let now = self.clock.now().mono;
-        for (&number, process) in &mut self.processes {
-            if process.exit.is_some() {
-                continue;
-            }
-            // As many calls as there are processes, which are as few as there are cores.
-            if let Ok(Some(use_)) = wait4::try_wait4_pid(process.id) {
-                use std::os::unix::process::ExitStatusExt;
-                process.exit = Some(Exit {
-                    code: use_.status.code().map(|code| code as u8),
-                    signal: use_.status.signal().map(|signal| signal as u8),
-                    peak: use_.rusage.maxrss >> 10,
-                    at: now,
-                });
-                ended.push(number);
-            }
+        reach("supervisor/record-exit");
+        if let Err(error) = self.log.flush() {
+            self.is_stuck(&error);
+            return;
         }
-        self.reap_orphans();
-        for number in ended {
+        let at = clock::now().mono;
+        for (number, id, code, signal) in ended {
+            reach("supervisor/reap");
+            let usage = wait4::try_wait4_pid(id).ok().flatten();
+            if let Some(process) = self.processes.get_mut(&number) {
+                process.exit = Some(Exit {
+                    code,
+                    signal,
+                    is_known: true,
+                    peak: usage.map_or(0, |usage| usage.rusage.maxrss >> 10),
+                    at,
+                });
+            }
             self.look(number);
         }
     }
 
-    /// Waits for orphans that ended. A process of ours that ends in between is waited for here too.
+    /// Waits for orphans that have ended.
     fn reap_orphans(&mut self) {
-        while let Ok(Some((id, status))) = wait(WaitOptions::NOHANG) {
-            let id = id.as_raw_nonzero().get() as u32;
-            let at = self.clock.now().mono;
-            let ours = self
+        for id in tree::own_children() {
+            let is_known = self
                 .processes
-                .iter_mut()
-                .find(|(_, process)| process.id == id && process.exit.is_none());
-            if let Some((&number, process)) = ours {
-                process.exit = Some(Exit {
-                    code: status.exit_status().map(|code| code as u8),
-                    signal: status.terminating_signal().map(|signal| signal as u8),
-                    peak: 0,
-                    at,
-                });
-                self.looks.insert((at, number));
+                .values()
+                .any(|process| process.id == id && process.exit.is_none());
+            if !is_known
+                && tree::is_zombie(id)
+                && let Some(id) = i32::try_from(id).ok().and_then(Pid::from_raw)
+            {
+                let _ = waitid(
+                    WaitId::Pid(id),
+                    WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+                );
             }
         }
     }
 
     /// Looks whether a process and all that it started have ended, and kills what should have.
     pub(super) fn look(&mut self, number: u64) {
-        let now = self.clock.now().mono;
+        let now = clock::now().mono;
         let Some(process) = self.processes.get(&number) else {
             return;
         };
@@ -195,7 +265,7 @@ impl Supervisor {
             return;
         };
         self.running.remove(&(job, index));
-        let now = self.clock.now();
+        let now = clock::now();
         let is_worker = process.worker.is_some();
         let code = match (is_worker, process.answer) {
             (true, answer @ Some(_)) => answer,
@@ -203,18 +273,26 @@ impl Supervisor {
             (true, None) => exit.code.filter(|code| *code != 0),
             (false, _) => exit.code,
         };
-        if is_worker && process.answer.is_none() && process.kill_at.is_none() {
+        let is_unknown =
+            process.adopted.is_some() && process.answer.is_none() && (is_worker || !exit.is_known);
+        if is_unknown && process.kill_at.is_none() {
+            self.log.note(job, index, UNKNOWN_END);
+            self.queue.note(job, index, UNKNOWN_END.to_owned());
+        } else if is_worker && process.answer.is_none() && process.kill_at.is_none() {
             let text = "the worker ended without an answer";
             self.log.note(job, index, text);
             self.queue.note(job, index, text.to_owned());
         }
-        let end = End {
+        let mut end = End {
             code,
             signal: if code.is_some() { None } else { exit.signal },
-            elapsed: now.mono - since,
+            elapsed: now.mono.saturating_sub(since),
             peak: if is_worker { 0 } else { exit.peak },
             ..End::without_status(reason(code), now.wall)
         };
+        if is_unknown {
+            (end.reason, end.code, end.signal) = (EndReason::Lost, None, None);
+        }
         self.queue.ended(now, job, index, end);
     }
 }

@@ -1,8 +1,11 @@
 use std::fs::File;
 
+use super::adopt::mark;
 use super::run::Supervisor;
 use super::spawn::{Marks, Part, spawn};
 use super::workers::connect;
+use crate::clock;
+use crate::log::{self, PastProcess};
 use crate::{ids, tree};
 use reflow_core::fault::reach;
 
@@ -19,6 +22,8 @@ pub(super) struct Process {
     pub(super) worker: Option<Worker>,
     /// Whether it has talked nonsense, so that nothing it says counts any more.
     pub(super) is_mistrusted: bool,
+    /// When it was started, where an earlier supervisor did it, so that it is no child of this one.
+    pub(super) adopted: Option<u64>,
     /// How it ended.
     pub(super) exit: Option<Exit>,
     /// When it is killed, on the monotonic clock.
@@ -40,38 +45,47 @@ pub(super) struct Worker {
 pub(super) struct Exit {
     pub(super) code: Option<u8>,
     pub(super) signal: Option<u8>,
+    /// Whether somebody could say how; where not, it has neither status nor signal.
+    pub(super) is_known: bool,
     /// KiB.
     pub(super) peak: u64,
     pub(super) at: u64,
 }
 
 impl Supervisor {
-    /// Starts an element, in a worker where there is one. An error says why it could not be.
-    pub(super) fn start(&mut self, job: u64, index: u32) -> Result<(), String> {
-        let now = self.clock.now().mono;
+    /// Starts an element, in a worker where there is one. Returns whether it could be written down which
+    /// process runs it; where not, it was not started. An error says why it could not be started.
+    pub(super) fn start(&mut self, job: u64, index: u32) -> Result<bool, String> {
+        let now = clock::now().mono;
         let Some(request) = self.queue.job(job).map(|job| &job.request) else {
-            return Ok(());
+            return Ok(true);
         };
-        if !(request.command.serves_indices && request.array.is_some()) {
+        if !log::is_served(request) {
             let number = self.launch(job, Part::Element(index))?;
             self.assign(number, job, index, now);
-            return Ok(());
+            return Ok(true);
         }
-        while let Some(number) = self.idle_worker(job) {
+        let mut is_fresh = false;
+        while !is_fresh {
+            let number = if let Some(number) = self.idle_worker(job) {
+                number
+            } else {
+                is_fresh = true;
+                self.launch(job, Part::Worker)?
+            };
+            reach("supervisor/record-hand-over");
+            if let Err(error) = self.log.assign(number, index, now) {
+                self.is_stuck(&error);
+                self.idle.entry(job).or_default().push(number);
+                return Ok(false);
+            }
             if self.hand_over(number, index) {
                 self.assign(number, job, index, now);
-                return Ok(());
+                return Ok(true);
             }
             self.dismiss(number);
         }
-        let number = self.launch(job, Part::Worker)?;
-        if self.hand_over(number, index) {
-            self.assign(number, job, index, now);
-            Ok(())
-        } else {
-            self.dismiss(number);
-            Err("the worker closed its standard input".to_owned())
-        }
+        Err("the worker closed its standard input".to_owned())
     }
 
     fn assign(&mut self, number: u64, job: u64, index: u32, now: u64) {
@@ -83,7 +97,7 @@ impl Supervisor {
 
     fn launch(&mut self, job: u64, part: Part) -> Result<u64, String> {
         let number = self.next_process;
-        let mark = format!("{}-{number}", self.instance);
+        let mark = mark(&self.instance, number);
         let id = ids::job_id(&self.instance, job);
         let marks = Marks {
             directory: &self.location.directory,
@@ -107,8 +121,24 @@ impl Supervisor {
             },
         };
         let id = child.id();
+        // A child that has ended already still has its start time: it is not waited for before.
         if let Some(started) = tree::start_time(id) {
-            self.log.process(id, started);
+            let current = match part {
+                Part::Element(index) => Some((index, clock::now().mono)),
+                Part::Worker => None,
+            };
+            let past = PastProcess {
+                id,
+                started,
+                job,
+                is_worker: worker.is_some(),
+                current,
+                exit: None,
+            };
+            self.log.process(number, &past);
+        }
+        if let Err(error) = self.log.flush() {
+            self.is_stuck(&error);
         }
         let process = Process {
             job,
@@ -118,6 +148,7 @@ impl Supervisor {
             answer: None,
             worker,
             is_mistrusted: false,
+            adopted: None,
             exit: None,
             kill_at: None,
         };

@@ -4,6 +4,7 @@ use reflow_core::scheduler::{
 };
 
 use super::run::{Reply, Supervisor};
+use crate::clock;
 use crate::protocol::{Answer, Head, Question};
 use crate::queue::Job;
 use crate::{check, codec, ids, log};
@@ -50,7 +51,7 @@ impl Supervisor {
     /// Cancels everything, and ends when nothing is left.
     pub(super) fn stop(&mut self) {
         self.is_stopping = true;
-        let now = self.clock.now();
+        let now = clock::now();
         let open: Vec<u64> = self.queue.open().collect();
         for job in open {
             self.queue.cancel(now, job, None);
@@ -84,7 +85,7 @@ impl Supervisor {
                 ));
             }
         }
-        let now = self.clock.now();
+        let now = clock::now();
         let number = self.next;
         self.log
             .submitted(number, now.wall, &request)
@@ -128,7 +129,7 @@ impl Supervisor {
     }
 
     fn cancel(&mut self, targets: &[Target]) {
-        let now = self.clock.now();
+        let now = clock::now();
         for target in targets {
             if let Some(number) = self.number(&target.job) {
                 self.queue.cancel(now, number, target.index);

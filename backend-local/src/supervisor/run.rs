@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reflow_core::fault::reach;
-use reflow_core::scheduler::{EndReason, SchedulerError};
+use reflow_core::scheduler::{EndReason, SchedulerError, SchedulerErrorKind};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::process::Process;
 use super::server;
-use crate::clock::Clock;
+use crate::clock;
 use crate::element::End;
 use crate::location::{Location, io_error};
 use crate::log::Log;
@@ -38,7 +38,6 @@ pub(super) enum Event {
 pub(super) struct Supervisor {
     pub(super) location: Location,
     pub(super) settings: Settings,
-    pub(super) clock: Clock,
     pub(super) node: String,
     pub(super) instance: String,
     pub(super) next: u64,
@@ -58,6 +57,12 @@ pub(super) struct Supervisor {
     /// Clients that wait for the end.
     pub(super) stopping: Vec<Reply>,
     pub(super) is_stopping: bool,
+    /// The process that watches over this one: id and start time.
+    pub(super) watcher: Option<(u32, u64)>,
+    /// When to look at processes of earlier supervisors, on the monotonic clock.
+    pub(super) adopted_at: u64,
+    /// Why nothing can be written at the moment.
+    trouble: Option<String>,
     actions: Vec<Action>,
     records: Vec<Record>,
     inbox: Option<mpsc::UnboundedReceiver<Event>>,
@@ -70,7 +75,6 @@ impl Supervisor {
     pub(super) fn new(
         location: Location,
         settings: Settings,
-        clock: Clock,
         instance: String,
         next: u64,
         queue: Queue,
@@ -80,7 +84,6 @@ impl Supervisor {
         Self {
             location,
             settings,
-            clock,
             node: crate::location::host_name(),
             instance,
             next,
@@ -95,6 +98,9 @@ impl Supervisor {
             replies: Vec::new(),
             stopping: Vec::new(),
             is_stopping: false,
+            watcher: None,
+            adopted_at: u64::MAX,
+            trouble: None,
             actions: Vec::new(),
             records: Vec::new(),
             inbox: Some(inbox),
@@ -114,10 +120,10 @@ impl Supervisor {
         ));
         let mut inbox = self.inbox.take().expect("a supervisor is run once");
         let mut batch = Vec::with_capacity(BATCH);
-        let mut last_activity = self.clock.now().mono;
+        let mut last_activity = clock::now().mono;
         loop {
             let written = self.work();
-            let now = self.clock.now();
+            let now = clock::now();
             let is_busy = self.queue.open().next().is_some() || !self.processes.is_empty();
             if is_busy || connections.load(Ordering::Relaxed) > 0 {
                 last_activity = now.mono;
@@ -157,6 +163,9 @@ impl Supervisor {
         if let Some((at, _)) = self.looks.first() {
             wait = wait.min(at.saturating_sub(now.mono).max(1));
         }
+        if self.adopted_at != u64::MAX {
+            wait = wait.min(self.adopted_at.saturating_sub(now.mono).max(1));
+        }
         if !self.idle.is_empty() {
             wait = wait.min(1000);
         }
@@ -177,9 +186,10 @@ impl Supervisor {
     /// Decides, writes down, and carries out, until nothing is left to be done now. Returns whether
     /// all could be written.
     fn work(&mut self) -> bool {
-        let mut look_until = self.clock.now().mono;
+        let mut look_until = clock::now().mono;
+        let mut is_written;
         loop {
-            let now = self.clock.now();
+            let now = clock::now();
             self.queue.tick(now);
             while let Some(&(at, process)) = self.looks.first() {
                 if at > look_until {
@@ -189,35 +199,47 @@ impl Supervisor {
                 self.look(process);
             }
             look_until = 0;
+            self.look_after_adopted(now.mono);
             self.queue.schedule(now);
             let mut records = std::mem::take(&mut self.records);
             self.queue.take_records(&mut records);
             for record in records.drain(..) {
                 let job = match record {
                     Record::Ended { job, .. } => self.queue.job(job),
-                    Record::Started { .. } | Record::Dropped { .. } => None,
+                    Record::Started { .. } | Record::Dropped { .. } | Record::Killed { .. } => None,
                 };
                 self.log.record(&record, job);
             }
             self.records = records;
+            if self.trouble.is_some() {
+                self.log.probe();
+            }
             if self.log.has_news() {
                 reach("supervisor/record");
             }
             if let Err(error) = self.log.flush() {
-                // Nothing is started that is not written down; ends wait in memory.
-                tracing::error!("could not write the log: {error}");
+                self.is_stuck(&error);
+                self.refuse();
                 return false;
+            }
+            if self.trouble.take().is_some() {
+                tracing::warn!("the log can be written again");
+                // What ended in the meantime was not waited for.
+                self.reap();
             }
             let mut actions = std::mem::take(&mut self.actions);
             self.queue.take_actions(&mut actions);
-            if actions.is_empty() {
-                self.actions = actions;
+            let mut done = 0;
+            while done < actions.len() && self.trouble.is_none() && self.act(actions[done]) {
+                done += 1;
+            }
+            let is_done = done == actions.len();
+            actions.drain(..done);
+            self.actions = actions;
+            is_written = is_done;
+            if !is_done || done == 0 {
                 break;
             }
-            for action in actions.drain(..) {
-                self.act(action);
-            }
-            self.actions = actions;
         }
         self.release_workers();
         for (reply, answer, bytes) in self.replies.drain(..) {
@@ -225,22 +247,56 @@ impl Supervisor {
             // The client may be gone; what it asked for is done all the same.
             let _ = reply.send((answer, bytes));
         }
-        true
+        is_written
     }
 
-    fn act(&mut self, action: Action) {
+    /// Carries out an action. Returns false where it has to wait until the log can be written.
+    fn act(&mut self, action: Action) -> bool {
         match action {
-            Action::Start { job, index } => {
-                if let Err(what) = self.start(job, index) {
+            Action::Start { job, index } => match self.start(job, index) {
+                Ok(is_started) => return is_started,
+                Err(what) => {
                     self.log.note(job, index, &what);
                     self.queue.note(job, index, what);
-                    let now = self.clock.now();
+                    let now = clock::now();
                     let end = End::without_status(EndReason::StartFailure, now.wall);
                     self.queue.ended(now, job, index, end);
                 }
-            }
+            },
             Action::Kill { job, index } => self.kill(job, index),
             Action::Warn { job, index } => self.warn(job, index),
+        }
+        true
+    }
+
+    /// Takes in that the log cannot be written: nothing is started that is not written down, and what
+    /// happens is kept in memory until there is room.
+    pub(super) fn is_stuck(&mut self, error: &std::io::Error) {
+        if self.trouble.is_none() {
+            tracing::error!(
+                "could not write the log, so that nothing is started until that is possible: {error}"
+            );
+        }
+        self.trouble = Some(error.to_string());
+    }
+
+    /// Tells clients why they get no answer. A job that was taken is written down, so its id is told.
+    fn refuse(&mut self) {
+        let trouble = self.trouble.clone().unwrap_or_default();
+        for (reply, answer, bytes) in self.replies.drain(..) {
+            let answer = match answer {
+                answer @ (Answer::Submitted(_) | Answer::Refused { .. }) => (answer, bytes),
+                _ => (
+                    Answer::Refused {
+                        kind: SchedulerErrorKind::Io,
+                        message: format!(
+                            "the supervisor cannot write its log, and says nothing that is not written down: {trouble}"
+                        ),
+                    },
+                    Vec::new(),
+                ),
+            };
+            let _ = reply.send(answer);
         }
     }
 

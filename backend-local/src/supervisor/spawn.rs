@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use reflow_core::scheduler::{JOB_ID_VARIABLE, JobRequest, script};
 
+use super::watcher::WATCHER_VARIABLE;
 use crate::location::DIRECTORY_VARIABLE;
 use crate::tree::MARK_VARIABLE;
 
@@ -47,6 +48,7 @@ pub(super) fn spawn(request: &JobRequest, part: Part, marks: &Marks<'_>) -> Resu
         .env(DIRECTORY_VARIABLE, marks.directory)
         .env(JOB_ID_VARIABLE, marks.job)
         .env(MARK_VARIABLE, marks.mark)
+        .env_remove(WATCHER_VARIABLE)
         .process_group(0);
     let stdio = streams(request, part)?;
     command.stdin(stdio.0).stdout(stdio.1).stderr(stdio.2);

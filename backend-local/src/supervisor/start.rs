@@ -5,12 +5,12 @@ use std::path::Path;
 use reflow_core::fault::reach;
 use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind};
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Signal, getpid, set_child_subreaper, setsid};
+use rustix::process::{getpid, set_child_subreaper};
 
 use super::run::Supervisor;
-use super::server;
-use crate::clock::{self, Clock};
-use crate::location::{Location, Owner, io_error};
+use super::{adopt, server, watcher};
+use crate::clock;
+use crate::location::{Location, Owner, boot_id, io_error};
 use crate::log::{self, Log, Past};
 use crate::queue::{Job, Queue};
 use crate::{capacity, check, tree};
@@ -19,8 +19,10 @@ use crate::{capacity, check, tree};
 ///
 /// This is what `LAUNCHER supervisor --dir DIRECTORY` calls, in a process of its own: it leaves the
 /// terminal's session, adopts every orphan among its descendants, and waits for all its children, so
-/// nothing else may be running in the process. It blocks, and brings the runtime that it needs. Where
-/// another supervisor serves the directory already, it returns at once without an error.
+/// nothing else may be running in the process. It starts the same program with the same arguments once
+/// more: that process runs the jobs, and is started again when it is killed. It blocks, and brings the
+/// runtime that it needs. Where another supervisor serves the directory already, it returns at once
+/// without an error.
 ///
 /// # Errors
 /// [`SchedulerErrorKind::Permission`] where others can enter the directory,
@@ -35,7 +37,12 @@ pub fn supervise(directory: &Path) -> Result<(), SchedulerError> {
             .enable_all()
             .build()
             .map_err(|error| io_error(&error))?;
-        runtime.block_on(serve(location))
+        runtime.block_on(async {
+            match watcher::own_watcher() {
+                Some(watcher) => serve(location, watcher).await,
+                None => watcher::watch(&location).await,
+            }
+        })
     };
     let thread = std::thread::Builder::new()
         .name("supervisor".to_owned())
@@ -49,13 +56,13 @@ pub fn supervise(directory: &Path) -> Result<(), SchedulerError> {
     })
 }
 
-/// Takes the lock of a directory, or returns none where a supervisor holds it.
-fn lock(location: &Location) -> Result<Option<File>, SchedulerError> {
+/// Takes a lock, or returns none where another process holds it.
+pub(super) fn lock(path: &Path) -> Result<Option<File>, SchedulerError> {
     let file = std::fs::OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(location.lock())
+        .open(path)
         .map_err(|error| io_error(&error))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
@@ -64,7 +71,7 @@ fn lock(location: &Location) -> Result<Option<File>, SchedulerError> {
     }
 }
 
-async fn serve(location: Location) -> Result<(), SchedulerError> {
+async fn serve(location: Location, watcher: (u32, u64)) -> Result<(), SchedulerError> {
     if !location.check()? {
         return Err(SchedulerError::new(
             SchedulerErrorKind::InvalidRequest,
@@ -75,24 +82,27 @@ async fn serve(location: Location) -> Result<(), SchedulerError> {
         ));
     }
     reach("supervisor/lock");
-    let Some(lock) = lock(&location)? else {
+    let Some(lock) = lock(&location.lock())? else {
         return Ok(());
     };
     // Never closed: whoever waits for the lock waits for the end of the process.
     let _ = lock.into_raw_fd();
-    // Fails where the process leads a group already: then it was detached by whoever started it.
-    let _ = setsid();
     set_child_subreaper(Some(getpid())).map_err(|error| io_error(&error.into()))?;
     let plate = location.read_plate()?;
     let settings = plate.settings;
-    let clock = Clock::start();
-    let now = clock.now();
+    let now = clock::now();
 
     reach("supervisor/read-log");
     let mut past = read_past(&location)?;
-    reach("supervisor/end-strays");
-    end_strays(&mut past);
-    log::bury(&mut past, now.wall, true);
+    let boot = boot_id();
+    if past.boot != boot {
+        // Nothing of that life of the machine is left.
+        log::bury(&mut past, now.wall);
+        past.boot = boot;
+    }
+    let survivors = adopt::judge(&mut past, &location, watcher, now);
+    past.watcher = Some(watcher);
+    past.began = tree::start_time(std::process::id()).unwrap_or_default();
     past.trim(now.wall.saturating_sub(settings.history.seconds() * 1000));
     remove_old_siblings(&location, &plate.owner, settings.history.seconds());
     let log = Log::create(&location.log(), &past).map_err(|error| io_error(&error))?;
@@ -110,15 +120,11 @@ async fn serve(location: Location) -> Result<(), SchedulerError> {
         queue.insert(now, number, restored);
     }
     let listener = server::listen(&location)?;
-    let supervisor = Supervisor::new(
-        location.clone(),
-        settings,
-        clock,
-        instance,
-        past.next,
-        queue,
-        log,
-    );
+    let mut supervisor =
+        Supervisor::new(location.clone(), settings, instance, past.next, queue, log);
+    supervisor.watcher = Some(watcher);
+    supervisor.next_process = past.next_process;
+    supervisor.adopt(survivors, &past.killed);
     let result = supervisor.run(listener).await;
     let _ = fs_err::remove_file(location.socket());
     result
@@ -146,35 +152,12 @@ fn read_past(location: &Location) -> Result<Past, SchedulerError> {
             Ok(Past {
                 instance: format!("{key}{}", &random[..4]),
                 next: 1,
+                boot: boot_id(),
                 ..Past::default()
             })
         }
         Err(error) => Err(io_error(&error)),
     }
-}
-
-/// Kills what still runs of an earlier life, so that nothing runs twice or unseen.
-fn end_strays(past: &mut Past) {
-    let is_open = past.jobs.values().any(|job| !job.is_ended());
-    if is_open {
-        for _ in 0..100 {
-            let main = past
-                .processes
-                .iter()
-                .filter(|(process, started)| tree::start_time(*process) == Some(*started));
-            let mut strays: Vec<u32> = main.map(|(process, _)| *process).collect();
-            strays.extend(tree::marked(&past.instance));
-            let strays = tree::with_descendants(&strays);
-            if strays.is_empty() {
-                break;
-            }
-            for process in strays {
-                tree::send(process, Signal::KILL);
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-    }
-    past.processes.clear();
 }
 
 /// Removes the directories of supervisors of earlier boots that nobody has touched for as long as

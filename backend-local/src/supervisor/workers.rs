@@ -13,6 +13,7 @@ use super::ends::reason;
 use super::process::Worker;
 use super::run::{Event, Supervisor};
 use super::spawn::pipes;
+use crate::clock;
 use crate::element::End;
 
 /// How long a worker may be without work, in milliseconds.
@@ -47,7 +48,7 @@ impl Supervisor {
 
     /// Closes a worker's standard input, so that it ends.
     pub(super) fn dismiss(&mut self, number: u64) {
-        let now = self.clock.now().mono;
+        let now = clock::now().mono;
         if let Some(process) = self.processes.get_mut(&number)
             && let Some(worker) = &mut process.worker
         {
@@ -64,7 +65,7 @@ impl Supervisor {
         if self.idle.is_empty() {
             return;
         }
-        let now = self.clock.now().mono;
+        let now = clock::now().mono;
         let mut dismissed = Vec::new();
         for (job, workers) in &mut self.idle {
             let has_work = self
@@ -93,7 +94,7 @@ impl Supervisor {
     /// Takes in what a worker said.
     pub(super) fn answered(&mut self, number: u64, answer: Result<(u32, u8), String>) {
         reach("supervisor/take-answer");
-        let now = self.clock.now();
+        let now = clock::now();
         let Some(process) = self.processes.get_mut(&number) else {
             return;
         };
@@ -131,11 +132,16 @@ impl Supervisor {
         if let Some(worker) = &mut process.worker {
             worker.idle_since = now.mono;
         }
-        self.idle.entry(job).or_default().push(number);
+        if process.adopted.is_some() {
+            // Nobody can hand it another index, and it ends by itself.
+            self.dismiss(number);
+        } else {
+            self.idle.entry(job).or_default().push(number);
+        }
         self.running.remove(&(job, index));
         let end = End {
             code: Some(code),
-            elapsed: now.mono - since,
+            elapsed: now.mono.saturating_sub(since),
             ..End::without_status(reason(Some(code)), now.wall)
         };
         self.queue.ended(now, job, index, end);
@@ -154,6 +160,33 @@ impl Supervisor {
     }
 }
 
+/// Has the answers of a worker read that an earlier supervisor started, where it can still answer.
+pub(super) fn reconnect(
+    process: u32,
+    number: u64,
+    events: &mpsc::UnboundedSender<Event>,
+) -> Worker {
+    // Its end of the pipe is still there, and the other can be opened anew by way of it.
+    let path = format!("/proc/{process}/fd/1");
+    let stdout = pipe::OpenOptions::new().open_receiver(path).ok();
+    let is_open = stdout.is_some();
+    if let Some(stdout) = stdout {
+        listen(stdout, number, events.clone());
+    }
+    Worker {
+        stdin: None,
+        is_open,
+        idle_since: 0,
+    }
+}
+
+fn listen(stdout: pipe::Receiver, number: u64, events: mpsc::UnboundedSender<Event>) {
+    tokio::spawn(async move {
+        let _ = read_answers(stdout, number, &events).await;
+        let _ = events.send(Event::Closed(number));
+    });
+}
+
 /// Takes the pipes to a worker, and has its answers read.
 pub(super) fn connect(
     child: &mut Child,
@@ -162,11 +195,7 @@ pub(super) fn connect(
 ) -> std::io::Result<Worker> {
     let (stdin, stdout) = pipes(child).ok_or(std::io::ErrorKind::BrokenPipe)?;
     let stdout = pipe::Receiver::from_owned_fd(stdout)?;
-    let events = events.clone();
-    tokio::spawn(async move {
-        let _ = read_answers(stdout, number, &events).await;
-        let _ = events.send(Event::Closed(number));
-    });
+    listen(stdout, number, events.clone());
     Ok(Worker {
         stdin: Some(stdin.into()),
         is_open: true,

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.get(1).map(String::as_str) {
         Some("supervisor") => {
+            rig::faults::install();
             let directory = arguments.last().expect("the directory comes last");
             match reflow_backend_local::supervise(directory.as_ref()) {
                 Ok(()) => ExitCode::SUCCESS,

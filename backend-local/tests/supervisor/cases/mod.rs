@@ -3,6 +3,8 @@
 mod basics;
 mod depend;
 mod ends;
+mod killed;
+mod killed_at;
 mod life;
 mod serving;
 
@@ -14,6 +16,7 @@ pub(crate) fn all() -> Vec<Trial> {
         basics::CASES,
         depend::CASES,
         ends::CASES,
+        killed::CASES,
         life::CASES,
         serving::CASES,
     ]
@@ -25,6 +28,7 @@ pub(crate) fn all() -> Vec<Trial> {
             Ok::<(), Failed>(())
         })
     })
+    .chain(killed_at::trials())
     .collect()
 }
 

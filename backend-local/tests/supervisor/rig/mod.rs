@@ -1,5 +1,6 @@
 //! A place for one test: a runtime directory, a scratch directory, and a backend that uses them.
 
+pub(crate) mod faults;
 pub(crate) mod worker;
 
 use std::collections::BTreeMap;
@@ -11,8 +12,8 @@ use std::time::{Duration, Instant};
 use reflow_backend_local::connect;
 use reflow_core::id::{JobId, Tag};
 use reflow_core::scheduler::{
-    ArrayRequest, Command, ConnectOptions, Dependency, DependencyKind, ExitStatus, JobRequest,
-    JobState, JobStatus, OutputPaths, Resources, Scheduler,
+    ArrayRequest, Command, ConnectOptions, Dependency, DependencyKind, ExitStatus, Found,
+    JobRequest, JobState, JobStatus, OutputPaths, Resources, Scheduler,
 };
 use serde_json::{Map, Value, json};
 
@@ -166,6 +167,46 @@ impl Rig {
             .collect()
     }
 
+    /// Submits as the engine does: where nobody can say whether a job came to be, it is looked for.
+    pub(crate) fn submit_surely(&self, request: &JobRequest) -> JobId {
+        let mut id = None;
+        wait_for("a job to be taken", || {
+            id = match self.block_on(self.connect().submit(request)) {
+                Ok(id) => Some(id),
+                Err(error) if !error.may_exist => None,
+                Err(_) => {
+                    let tags = std::slice::from_ref(&request.tag);
+                    match self.block_on(self.connect().find(tags)).as_deref() {
+                        Ok([Found::Present(ids)]) => Some(ids[0].clone()),
+                        _ => None,
+                    }
+                }
+            };
+            id.is_some()
+        });
+        id.unwrap()
+    }
+
+    /// Returns the ends of all elements, whatever becomes of the supervisor in between.
+    pub(crate) fn ends_surely(&self, job: &JobId) -> Vec<ExitStatus> {
+        let mut ends = Vec::new();
+        wait_for("all elements to end", || {
+            let Ok(all) = self.block_on(self.connect().status(std::slice::from_ref(job))) else {
+                return false;
+            };
+            let states = all.into_iter().flat_map(|job| job.elements);
+            ends.clear();
+            for element in states {
+                match element.state {
+                    JobState::Ended(end) => ends.push(end),
+                    _ => return false,
+                }
+            }
+            !ends.is_empty()
+        });
+        ends
+    }
+
     /// Returns the process of the supervisor.
     pub(crate) fn supervisor(&self) -> u32 {
         let root = self.directory.path().join("run");
@@ -173,11 +214,29 @@ impl Rig {
         let found = processes_with(root);
         let mut found = found
             .into_iter()
-            .filter(|(_, line)| line.contains("supervisor\0--dir"));
+            .filter(|(process, line)| line.contains("supervisor\0--dir") && is_watched(*process));
         let one = found.next().expect("a supervisor runs");
         assert!(found.next().is_none(), "two supervisors run");
         one.0
     }
+
+    /// Returns the process that watches over the supervisor.
+    pub(crate) fn watcher(&self) -> u32 {
+        parent(self.supervisor()).unwrap()
+    }
+}
+
+pub(crate) fn parent(process: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    line.trim().parse().ok()
+}
+
+/// Returns whether a process is the one that serves, rather than the one that starts it.
+fn is_watched(process: u32) -> bool {
+    let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+    let mut variables = environment.split(|byte| *byte == 0);
+    variables.any(|variable| variable.starts_with(b"REFLOW_LOCAL_WATCHER="))
 }
 
 pub(crate) fn blake3_of(count: u32) -> blake3::Hash {
@@ -211,6 +270,11 @@ pub(crate) fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(begin.elapsed() < PATIENCE, "waited too long for {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+pub(crate) fn signal(process: u32, signal: rustix::process::Signal) {
+    let process = rustix::process::Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
+    rustix::process::kill_process(process, signal).unwrap();
 }
 
 /// Returns the processes whose command line has `text`, with it.

@@ -12,10 +12,12 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
         let index: u32 = line.parse().expect("an index a line");
         match mode {
             "append" => {
-                let mut file = std::fs::OpenOptions::new();
-                let mut file = file.create(true).append(true).open("ran").unwrap();
-                let line = format!("{index} {}\n", std::process::id());
-                file.write_all(line.as_bytes()).unwrap();
+                say(&format!("{index} {}\n", std::process::id()));
+            }
+            "slow" => {
+                say(&format!("start s{index}\n"));
+                std::thread::sleep(std::time::Duration::from_millis(40));
+                say(&format!("end s{index}\n"));
             }
             "sleep" => std::thread::sleep(std::time::Duration::from_secs(if index == 0 {
                 1000
@@ -29,4 +31,10 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
         println!("{index} {}", if mode == "fail" { index % 2 } else { 0 });
     }
     ExitCode::SUCCESS
+}
+
+fn say(line: &str) {
+    let mut file = std::fs::OpenOptions::new();
+    let mut file = file.create(true).append(true).open("ran").unwrap();
+    file.write_all(line.as_bytes()).unwrap();
 }
