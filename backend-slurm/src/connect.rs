@@ -80,6 +80,11 @@ pub async fn connect(options: ConnectOptions) -> Result<Arc<dyn Scheduler>, Sche
         probe_partitions(&probe, first_patience, cluster),
     );
     let site = site?;
+    // Only now: where Slurm is not reached at all, that alone is worth telling.
+    let partitions = partitions.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limits of the partitions are not known");
+        Vec::new()
+    });
     let message_timeout = settings
         .message_timeout
         .map_or(site.message_timeout, Duration::from_secs);
@@ -105,29 +110,21 @@ pub async fn connect(options: ConnectOptions) -> Result<Arc<dyn Scheduler>, Sche
     }))
 }
 
-/// Asks for the limits of the partitions. Without an answer they are not known, and nothing else is lost.
+/// Asks for the limits of the partitions.
 async fn probe_partitions(
     runner: &Runner,
     patience: Duration,
     cluster: Option<&str>,
-) -> Vec<PartitionLimits> {
+) -> Result<Vec<PartitionLimits>, SchedulerError> {
     let mut call = Call::new(["sinfo"]);
     call.argv
         .extend(cluster.map(|cluster| format!("--clusters={cluster}")));
     call.argv.extend(partition::ARGUMENTS.map(str::to_owned));
-    let output = match query::within(patience, runner, &call).await {
-        Ok(output) if output.success() => output,
-        Ok(output) => {
-            let error = fault::error(&output, "`sinfo` failed");
-            tracing::warn!(%error, "the limits of the partitions are not known");
-            return Vec::new();
-        }
-        Err(error) => {
-            tracing::warn!(%error, "the limits of the partitions are not known");
-            return Vec::new();
-        }
-    };
-    partition::parse(&output.stdout_text())
+    let output = query::within(patience, runner, &call).await?;
+    if !output.success() {
+        return Err(fault::error(&output, "`sinfo` failed"));
+    }
+    Ok(partition::parse(&output.stdout_text()))
 }
 
 async fn probe_site(
