@@ -1,11 +1,9 @@
 use std::time::Duration;
 
-use fs_err as fs;
-
 use super::{DispatchOptions, Dispatched, EngineError, RunState, Services, State, dispatch};
 use crate::id::{JobId, Tag};
 use crate::journal::SubmissionKind;
-use crate::rundir::{RunDir, create_exclusive};
+use crate::rundir::{Request, RunDir};
 use crate::scheduler::{Found, JobState, Scheduler, Target};
 use crate::workflow::Graph;
 
@@ -44,8 +42,7 @@ pub async fn cancel(
         });
     }
     services.probe.reach("engine/cancel-request").await;
-    let number = fs::read_dir(dir.inside("cancel"))?.count();
-    create_exclusive(&dir.inside("cancel").join(number.to_string()), b"")?;
+    dir.request(&Request::Cancel { what: Vec::new() })?;
     let (mut guards, mut drivers) = (Vec::new(), Vec::new());
     for (_, submission) in state.live() {
         match (&submission.record.kind, &submission.job) {

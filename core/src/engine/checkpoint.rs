@@ -25,12 +25,13 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Counts, Element, ElementState, Phase, RunState, State, Submission, TaskState, Verdict, Width,
+    Attempts, Counts, Element, ElementState, PastAttempt, Phase, RunState, State, Submission,
+    TaskState, Verdict, Width,
 };
 use crate::elements::ElementSet;
 use crate::id::JobId;
 use crate::journal::{
-    Journal, SubmissionKind, SubmissionRecord, read_journal_since, terms as numbers,
+    Journal, Raised, SubmissionKind, SubmissionRecord, read_journal_since, terms as numbers,
 };
 use crate::rundir::{RunDir, publish};
 use crate::scheduler::EndReason;
@@ -38,7 +39,7 @@ use crate::segment::{append_frame, read_frames};
 use crate::workflow::{Graph, TaskIndex};
 
 /// The version of the format.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 /// Records, or bytes of journal, since the last checkpoint that make a new one worth its while.
 const MANY_RECORDS: usize = 256;
 const MANY_BYTES: u64 = 1 << 20;
@@ -175,6 +176,10 @@ struct StoredState<'a> {
     submissions: Vec<StoredSubmission<'a>>,
     verdicts: Vec<(TaskIndex, ElementSet, Option<EndReason>, Cow<'a, str>)>,
     returns: Vec<(TaskIndex, u32, ElementSet)>,
+    causes: Vec<(TaskIndex, EndReason, ElementSet)>,
+    attempts: Vec<StoredAttempts<'a>>,
+    requests: u32,
+    is_limited: bool,
     is_cancelled: bool,
     paused: Option<Cow<'a, str>>,
     finished: Option<RunState>,
@@ -188,6 +193,17 @@ struct StoredTask<'a> {
     elements: Vec<(u32, u32, u16, ElementState)>,
     /// A number of entries, and the elements whose lists have as many.
     items: Vec<(u32, ElementSet)>,
+    is_reissued: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredAttempts<'a> {
+    task: TaskIndex,
+    element: u32,
+    automatic: u16,
+    revived: u16,
+    raised: Raised,
+    past: Cow<'a, [PastAttempt]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -222,6 +238,11 @@ impl<'a> StoredState<'a> {
             .iter()
             .map(|((task, element), times)| (*element, (*task, *times)));
         let returns = grouped(returns).into_iter();
+        let mut causes: HashMap<(TaskIndex, EndReason), Vec<u32>> = HashMap::new();
+        for ((task, element), cause) in &state.causes {
+            causes.entry((*task, *cause)).or_default().push(*element);
+        }
+        let attempts = state.attempts.iter();
         Self {
             tasks: state.tasks.iter().map(StoredTask::of).collect(),
             submissions: state.submissions.iter().map(StoredSubmission::of).collect(),
@@ -235,6 +256,25 @@ impl<'a> StoredState<'a> {
             returns: returns
                 .map(|((task, times), elements)| (task, times, elements))
                 .collect(),
+            causes: causes
+                .into_iter()
+                .map(|((task, cause), mut elements)| {
+                    elements.sort_unstable();
+                    (task, cause, elements.into_iter().collect())
+                })
+                .collect(),
+            attempts: attempts
+                .map(|((task, element), it)| StoredAttempts {
+                    task: *task,
+                    element: *element,
+                    automatic: it.automatic,
+                    revived: it.revived,
+                    raised: it.raised,
+                    past: Cow::Borrowed(&it.past),
+                })
+                .collect(),
+            requests: state.requests,
+            is_limited: state.is_limited,
             is_cancelled: state.is_cancelled,
             paused: state.paused.as_deref().map(Cow::Borrowed),
             finished: state.finished,
@@ -284,12 +324,29 @@ impl<'a> StoredState<'a> {
         for (task, times, elements) in self.returns {
             returns.extend(elements.iter().map(|it| ((task, it), times)));
         }
+        let mut causes = HashMap::new();
+        for (task, cause, elements) in self.causes {
+            causes.extend(elements.iter().map(|it| ((task, it), cause)));
+        }
+        let attempts = self.attempts.into_iter().map(|it| {
+            let attempts = Attempts {
+                automatic: it.automatic,
+                revived: it.revived,
+                raised: it.raised,
+                past: it.past.into_owned(),
+            };
+            ((it.task, it.element), attempts)
+        });
         Some(State {
             tasks,
             submissions,
             by_tag,
             verdicts,
             returns,
+            causes,
+            attempts: attempts.collect(),
+            requests: self.requests,
+            is_limited: self.is_limited,
             is_cancelled: self.is_cancelled,
             paused: self.paused.map(Cow::into_owned),
             finished: self.finished,
@@ -320,6 +377,7 @@ impl<'a> StoredTask<'a> {
                 })
                 .collect(),
             items: items.into_iter().collect(),
+            is_reissued: task.is_reissued,
         }
     }
 
@@ -357,6 +415,7 @@ impl<'a> StoredTask<'a> {
             live: Vec::new(),
             submissions: Vec::new(),
             items,
+            is_reissued: self.is_reissued,
         })
     }
 }

@@ -12,6 +12,7 @@ use crate::id::Tag;
 use crate::journal::{Record, SubmissionKind};
 use crate::results::{Outcome, ResultRecord, Spool, SpoolFrame, read_spool};
 use crate::rundir::RunDir;
+use crate::scheduler::EndReason;
 use crate::segment::write_pack;
 use crate::workflow::{Graph, Items, TaskIndex};
 
@@ -81,7 +82,11 @@ pub(super) fn collect(
         };
         let mut new: BTreeMap<u32, ResultRecord> = BTreeMap::new();
         let mut handed_back = BTreeSet::new();
-        for file in Spool::new(dir.spool(tag)).files()? {
+        let spool = Spool::new(dir.spool(tag));
+        let mut files = spool.files()?;
+        // A holder of the lease that died right after setting a file aside may have left results in it.
+        files.extend(spool.late_files()?);
+        for file in files {
             let content = match read_spool(&file) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 other => other?,
@@ -142,6 +147,7 @@ fn pack(
     let counted = counts_items(graph, task);
     let mut ended: BTreeMap<ElementState, ElementSet> = BTreeMap::new();
     let mut items = Vec::new();
+    let mut causes: HashMap<EndReason, ElementSet> = HashMap::new();
     let mut records = Vec::with_capacity(new.len());
     for (element, result) in new {
         if let Some(state) = state_of(result.outcome) {
@@ -155,6 +161,9 @@ fn pack(
         {
             items.push((element, number));
         }
+        if let Some(cause) = result.cause {
+            causes.entry(cause).or_default().insert(element);
+        }
         records.push((element, serde_json::to_vec(&SpoolFrame::End(result))?));
     }
     let number = write_free(dir, tag, number, records)?;
@@ -164,6 +173,7 @@ fn pack(
         ended: ended.into_iter().collect(),
         handed_back: handed_back.into_iter().collect(),
         items,
+        causes: causes.into_iter().collect(),
     })
 }
 
@@ -202,6 +212,7 @@ pub(super) fn pack_one(
         ended: Vec::new(),
         handed_back: ElementSet::new(),
         items: Vec::new(),
+        causes: Vec::new(),
     })
 }
 
@@ -248,6 +259,7 @@ mod tests {
                 attempt: 1,
                 elements: all,
                 batch: 1,
+                raised: crate::journal::Raised::default(),
             },
             after: Vec::new(),
             at_most: None,

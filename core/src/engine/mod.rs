@@ -37,7 +37,9 @@ pub use preview::{LaterTask, Preview, PreviewedRequest, PreviewedRole, WaitsFor,
 pub use read::{ElementLog, logs, result};
 pub use report::{Counts, ElementReport, ElementState, RunState, RunStatus, TaskStatus};
 pub use services::{FaultPoints, NoProbe, Probe, Services};
-pub use state::{Element, Phase, State, Submission, TaskState, Verdict, Width};
+pub use state::{
+    Attempts, Element, PastAttempt, Phase, State, Submission, TaskState, Verdict, Width,
+};
 pub use status::status;
 pub use submit::{SubmitRequest, new_run_id, submit};
 pub use wait::{WaitOptions, wait};

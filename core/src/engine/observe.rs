@@ -111,6 +111,8 @@ pub(super) fn judge(
         else {
             let is_over = match status.state {
                 JobState::Ended(_) => true,
+                // A watch is there for what nobody thought of; nothing waits for it.
+                JobState::Unknown if matches!(record.kind, SubmissionKind::Watch { .. }) => false,
                 JobState::Unknown => ripe(0, false, &mut judged),
                 _ => false,
             };
@@ -299,6 +301,15 @@ impl Evidence<'_> {
     }
 }
 
+/// Returns who claims indices so that no worker does.
+pub(super) fn nobody() -> WorkerRecord {
+    WorkerRecord {
+        job: None,
+        node: String::new(),
+        log: String::new(),
+    }
+}
+
 /// Takes elements back from a submission whose job did not start them, so that it cannot start them
 /// later either. Returns those that could be taken back.
 pub(super) fn take_back(
@@ -322,11 +333,7 @@ pub(super) fn take_back(
     }
     // Some index of it has run: single indices are claimed as their workers would.
     let spool = Spool::new(dir.spool(&record.tag));
-    let nobody = WorkerRecord {
-        job: None,
-        node: String::new(),
-        log: String::new(),
-    };
+    let nobody = nobody();
     let mut claimed: BTreeMap<u32, bool> = BTreeMap::new();
     let mut taken = ElementSet::new();
     for element in elements.iter() {

@@ -1,6 +1,8 @@
 //! One pass of dispatch, by the holder of the lease.
 
 mod intents;
+mod requests;
+mod send;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -10,26 +12,23 @@ use std::time::Duration;
 use fs_err as fs;
 use tokio::time::Instant;
 
+use self::send::Sent;
 use super::dispatch::{asker, wakes};
 use super::ingest::{self, Spooled};
 use super::observe::{self, Suspects};
-use super::plan::{Action, NothingRemembered, Snapshot, plan};
-use super::request::{FileBuilder, job_request};
+use super::plan::{Action, NothingRemembered, Room, Snapshot, plan};
 use super::{Dispatched, EngineError, Phase, Services, State};
 use crate::id::Tag;
-use crate::journal::{
-    HEARTBEAT, Lease, LeaseError, NotSent, Record, SubmissionKind, SubmissionRecord,
-};
+use crate::journal::{HEARTBEAT, Lease, LeaseError, Record, SubmissionKind};
 use crate::results::ResultFinder;
 use crate::rundir::RunDir;
-use crate::scheduler::{FailedParent, JobRequest, Scheduler, SchedulerErrorKind, Target};
+use crate::scheduler::{FailedParent, Scheduler, Target};
 use crate::workflow::Graph;
 
 /// Refusals for now, in a row, after which a pass gives up.
 const MOST_REFUSALS: u32 = 4;
 /// Questions about jobs not answered, in a row, after which a pass leaves them to the next.
 const MOST_UNANSWERED: u32 = 12;
-const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// How often a pass that waits looks for requests.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -54,6 +53,8 @@ pub(super) struct Pass<'a> {
     refusal: String,
     /// What was refused for good.
     refused: Option<(String, String)>,
+    /// How much may be queued, as far as this pass has found out.
+    room: Room,
 }
 
 impl<'a> Pass<'a> {
@@ -82,6 +83,10 @@ impl<'a> Pass<'a> {
             unanswered: 0,
             refusal: String::new(),
             refused: None,
+            room: Room {
+                jobs: dir.record().backend.max_queued,
+                at_once: None,
+            },
         }
     }
 
@@ -108,12 +113,18 @@ impl<'a> Pass<'a> {
     }
 
     pub(super) async fn run(&mut self) -> Result<Dispatched, EngineError> {
-        if self.state.finished.is_none() {
-            self.settle_drivers()?;
-            if self.state.paused.is_some() {
-                self.record(Record::Resumed)?;
+        loop {
+            self.answer_requests().await?;
+            if self.state.finished.is_none() {
+                self.settle_drivers()?;
+                if self.state.paused.is_some() {
+                    self.record(Record::Resumed)?;
+                }
+                self.work().await?;
             }
-            self.work().await?;
+            if self.state.finished.is_none() || !self.has_requests()? {
+                break;
+            }
         }
         if self.state.finished.is_some() {
             self.answer_wakes()?;
@@ -175,11 +186,10 @@ impl<'a> Pass<'a> {
         loop {
             // Done by what follows: the results that the requests are about are there already.
             self.answer_wakes()?;
-            if !self.state.is_cancelled && self.dir.is_cancelled()? {
-                self.record(Record::CancelRequested)?;
-            }
             self.services.probe.reach("engine/ingest").await;
             let spooled = self.ingest()?;
+            // After the results: what has one is not cancelled.
+            self.answer_requests().await?;
             let intents_wait = self.resolve_intents().await?;
             let is_changed = self.plan_and_act(Drivers::Later).await?;
             self.cancel_abandoned().await?;
@@ -201,6 +211,10 @@ impl<'a> Pass<'a> {
                     // find no more than we do.
                     let is_changed = self.plan_and_act(Drivers::Now).await?;
                     let is_unsure = self.state.live().any(|(_, it)| it.phase == Phase::Intended);
+                    if !is_changed && self.is_shut_out() {
+                        self.give_up_sending()?;
+                        return Ok(());
+                    }
                     if self.is_called()?
                         || (is_changed && (is_unsure || self.state.paused.is_some()))
                     {
@@ -218,7 +232,7 @@ impl<'a> Pass<'a> {
 
     /// Returns whether somebody wants something of us.
     fn is_called(&self) -> Result<bool, EngineError> {
-        Ok(self.is_cancel_new()? || !wakes(self.dir)?.is_empty())
+        Ok(self.has_requests()? || !wakes(self.dir)?.is_empty())
     }
 
     /// Waits, but no longer than until somebody asks for something.
@@ -232,10 +246,6 @@ impl<'a> Pass<'a> {
             }
             self.beating(tokio::time::sleep(left.min(LOOK))).await?;
         }
-    }
-
-    fn is_cancel_new(&self) -> Result<bool, EngineError> {
-        Ok(!self.state.is_cancelled && self.dir.is_cancelled()?)
     }
 
     fn ingest(&mut self) -> Result<Spooled, EngineError> {
@@ -265,6 +275,7 @@ impl<'a> Pass<'a> {
             state: &self.state,
             dispatch: self.dir.record().dispatch,
             own: self.own.as_ref(),
+            room: self.room,
         };
         let actions = plan(snapshot, self.scheduler.capabilities(), &NothingRemembered);
         let mut is_changed = false;
@@ -281,109 +292,24 @@ impl<'a> Pass<'a> {
                 Action::Send(submission)
                     if drivers == Drivers::Later && !self.is_due(&submission) => {}
                 Action::Send(submission) => {
-                    if self.is_cancel_new()? {
+                    if self.has_requests()? {
                         return Ok(true);
                     }
-                    is_changed |= self.send(submission).await?;
+                    match self.send(submission).await? {
+                        Sent::Nothing => {}
+                        Sent::Something => is_changed = true,
+                        Sent::NoRoom => return Ok(true),
+                    }
                     if self.refusals >= MOST_REFUSALS {
-                        let message = self.refusal.clone();
-                        self.record(Record::Paused { message })?;
+                        self.give_up_sending()?;
                         return Ok(true);
                     }
                 }
                 Action::Cancel(tags) => self.cancel(&tags).await?,
+                Action::Withdraw(elements) => self.withdraw(&elements).await?,
             }
         }
         Ok(is_changed)
-    }
-
-    /// Returns whether a request is sent before it is known what has died: elements, and the guard of the
-    /// guard that is planning.
-    fn is_due(&self, submission: &SubmissionRecord) -> bool {
-        match &submission.kind {
-            SubmissionKind::Elements { .. } => true,
-            SubmissionKind::Dispatch => false,
-            SubmissionKind::Guard { of } => self.own.as_ref() == Some(of),
-        }
-    }
-
-    /// Announces and sends one request; says whether anything was done.
-    async fn send(&mut self, submission: SubmissionRecord) -> Result<bool, EngineError> {
-        let Some(request) = job_request(self.dir, self.graph, &self.state, &submission) else {
-            return Ok(false);
-        };
-        self.services.probe.reach("engine/write-submission").await;
-        crate::fault::reach("engine/log-folder");
-        fs::create_dir_all(self.dir.logs(&submission.tag))?;
-        let mut name = "dispatch".to_owned();
-        if let SubmissionKind::Elements {
-            task,
-            attempt,
-            elements,
-            batch,
-        } = &submission.kind
-        {
-            let mut files = FileBuilder {
-                dir: self.dir,
-                graph: self.graph,
-                state: &self.state,
-                finder: &mut self.finder,
-            };
-            files.write(&submission.tag, *task, *attempt, elements, *batch)?;
-            self.graph
-                .declared(*task)
-                .name
-                .as_str()
-                .clone_into(&mut name);
-        }
-        self.services.probe.reach("engine/intent").await;
-        let tag = submission.tag.clone();
-        self.record(Record::Intent(submission))?;
-        self.lease.sync()?;
-        self.services.probe.reach("engine/submit").await;
-        // Between announcing and sending: see `journal`.
-        self.lease.check()?;
-        let answer = self.beating(self.scheduler.submit(&request)).await?;
-        self.services.probe.reach("engine/submitted").await;
-        match answer {
-            Ok(job) => {
-                self.refusals = 0;
-                self.record(Record::Submitted { tag, job })?;
-            }
-            Err(failure) if failure.may_exist => {
-                tracing::warn!(%tag, error = %failure, "it is not known whether the job exists");
-            }
-            Err(failure) => {
-                let message = failure.to_string();
-                let is_final = matches!(
-                    failure.error.kind(),
-                    SchedulerErrorKind::Rejected
-                        | SchedulerErrorKind::InvalidRequest
-                        | SchedulerErrorKind::Unsupported
-                        | SchedulerErrorKind::Permission
-                );
-                self.refusal.clone_from(&message);
-                if is_final {
-                    self.refused = Some((name, message.clone()));
-                }
-                let why = if is_final {
-                    NotSent::Rejected { message }
-                } else {
-                    NotSent::Temporary { message }
-                };
-                self.record(Record::NotSent { tag, why })?;
-                if is_final && request_is_driver(&request) {
-                    self.refusals = MOST_REFUSALS;
-                } else if !is_final {
-                    self.refusals += 1;
-                    if self.refusals < MOST_REFUSALS {
-                        self.beating(tokio::time::sleep(FIRST_DELAY * (1 << self.refusals)))
-                            .await?;
-                    }
-                }
-            }
-        }
-        Ok(true)
     }
 
     /// Cancels jobs whose elements have ended without them: they would pend for ever, and whatever
@@ -407,12 +333,16 @@ impl<'a> Pass<'a> {
     async fn cancel(&mut self, tags: &[Tag]) -> Result<(), EngineError> {
         let job = |tag: &Tag| self.state.submission(self.state.position(tag)?).job.clone();
         let targets: Vec<Target> = tags.iter().filter_map(job).map(Target::whole).collect();
+        self.cancel_targets(&targets).await
+    }
+
+    async fn cancel_targets(&mut self, targets: &[Target]) -> Result<(), EngineError> {
         if targets.is_empty() {
             return Ok(());
         }
         self.services.probe.reach("engine/cancel").await;
         self.lease.check()?;
-        if let Err(error) = self.beating(self.scheduler.cancel(&targets)).await? {
+        if let Err(error) = self.beating(self.scheduler.cancel(targets)).await? {
             tracing::warn!(%error, "jobs that have nothing to do any more could not be cancelled");
         }
         Ok(())
@@ -433,10 +363,6 @@ enum Wait {
     Nothing,
     Changed,
     For(Duration),
-}
-
-fn request_is_driver(request: &JobRequest) -> bool {
-    request.requeue
 }
 
 /// Removes a file that another process may have removed just before.

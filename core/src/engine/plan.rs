@@ -1,15 +1,17 @@
 //! The planner: a state in, actions out.
 
+mod again;
 mod drive;
+mod end;
 mod send;
 
 use std::collections::BTreeSet;
 
-use super::{ElementState, RunState, State, Width};
+use super::{ElementState, State, Width};
 use crate::elements::ElementSet;
 use crate::id::{RunId, Tag};
-use crate::journal::{Record, SubmissionKind, SubmissionRecord};
-use crate::rundir::DispatchMode;
+use crate::journal::{Record, SubmissionRecord};
+use crate::rundir::{DispatchMode, Selection};
 use crate::scheduler::Capabilities;
 use crate::workflow::{Delivery, Graph, Input, Items, Source, TaskIndex};
 
@@ -30,6 +32,17 @@ pub struct Snapshot<'a> {
     pub dispatch: DispatchMode,
     /// The dispatch or guard job that is planning, where it is one.
     pub own: Option<&'a Tag>,
+    /// How much may be queued.
+    pub room: Room,
+}
+
+/// How much may be queued in the batch system. It counts each index of an array as a job.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Most jobs of the run at the same time, those that plan included.
+    pub jobs: Option<u32>,
+    /// Most jobs in one request.
+    pub at_once: Option<u32>,
 }
 
 /// What to do next.
@@ -42,6 +55,8 @@ pub enum Action {
     Send(SubmissionRecord),
     /// Cancel jobs that have nothing to do any more, in this order.
     Cancel(Vec<Tag>),
+    /// Cancel what is left of these elements in the batch system: other submissions run them.
+    Withdraw(Vec<(Tag, ElementSet)>),
 }
 
 /// Answers cache questions in bulk.
@@ -69,13 +84,7 @@ pub fn plan(
     capabilities: &Capabilities,
     lookup: &dyn Lookup,
 ) -> Vec<Action> {
-    let mut planner = Planner {
-        snapshot,
-        capabilities,
-        state: snapshot.state.clone(),
-        actions: Vec::new(),
-        planned: BTreeSet::new(),
-    };
+    let mut planner = Planner::new(snapshot, capabilities);
     if planner.state.finished.is_some() {
         return Vec::new();
     }
@@ -84,16 +93,33 @@ pub fn plan(
         return planner.actions;
     }
     planner.guard_own();
+    if planner.state.is_limited {
+        // What drives the run first: there may be no room for it behind the rest.
+        planner.is_held = planner.state.tasks.iter().any(|task| !task.is_ended());
+        planner.drive();
+    }
     for task in snapshot.graph.order() {
+        planner.reopen(*task);
         planner.expand(*task);
         planner.skip(*task);
         planner.take_remembered(*task, lookup);
+        planner.replace(*task);
         planner.send(*task);
     }
     if !planner.finish() {
         planner.drive();
     }
     planner.actions
+}
+
+/// Returns what a request to try elements again is about: those that ended without a value among the ones
+/// named, or among all where none are named, and what those that were skipped need.
+pub(super) fn select(
+    snapshot: Snapshot<'_>,
+    capabilities: &Capabilities,
+    what: &[Selection],
+) -> Vec<(TaskIndex, ElementSet)> {
+    Planner::new(snapshot, capabilities).select(what)
 }
 
 struct Planner<'a> {
@@ -104,6 +130,8 @@ struct Planner<'a> {
     actions: Vec<Action>,
     /// Submissions sent by actions of this plan: usable as parents although they have no job id yet.
     planned: BTreeSet<u32>,
+    /// Whether elements that could be sent were held back for want of room.
+    is_held: bool,
 }
 
 /// How far the items of a source are known.
@@ -113,7 +141,18 @@ enum Count {
     Never(String),
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    fn new(snapshot: Snapshot<'a>, capabilities: &'a Capabilities) -> Self {
+        Self {
+            snapshot,
+            capabilities,
+            state: snapshot.state.clone(),
+            actions: Vec::new(),
+            planned: BTreeSet::new(),
+            is_held: false,
+        }
+    }
+
     fn record(&mut self, record: Record) {
         self.state.apply(&record);
         self.actions.push(Action::Record(record));
@@ -321,72 +360,5 @@ impl Planner<'_> {
                 message,
             });
         }
-    }
-
-    // --- the end ---
-
-    fn finish(&mut self) -> bool {
-        if !self.state.tasks.iter().all(super::TaskState::is_ended) {
-            return false;
-        }
-        let is_failed = self.state.tasks.iter().any(super::TaskState::is_broken);
-        let state = if is_failed {
-            RunState::Failed
-        } else {
-            RunState::Succeeded
-        };
-        let others = self.others();
-        self.end(state, others);
-        true
-    }
-
-    /// Returns what is in the batch system, ourselves and our guard apart: guards first, since the end of
-    /// a dispatch by cancellation is what they wait for.
-    fn others(&self) -> Vec<Tag> {
-        let (mut guards, mut others) = (Vec::new(), Vec::new());
-        for (_, submission) in self.state.live() {
-            let tag = submission.record.tag.clone();
-            match &submission.record.kind {
-                _ if Some(&tag) == self.snapshot.own => {}
-                SubmissionKind::Guard { of } if Some(of) == self.snapshot.own => {}
-                SubmissionKind::Guard { .. } => guards.push(tag),
-                _ => others.push(tag),
-            }
-        }
-        guards.append(&mut others);
-        guards
-    }
-
-    fn end(&mut self, state: RunState, others: Vec<Tag>) {
-        if !others.is_empty() {
-            self.actions.push(Action::Cancel(others));
-        }
-        self.record(Record::Finished { state });
-    }
-
-    fn cancel(&mut self) {
-        let others = self.others();
-        let message = "the run was cancelled".to_owned();
-        for task in self.snapshot.graph.order() {
-            if self.state.task(*task).width == Width::Unknown {
-                self.record(Record::Unexpanded {
-                    task: *task,
-                    state: ElementState::Cancelled,
-                    message: message.clone(),
-                });
-                continue;
-            }
-            let elements = self.unended(*task, |_| true);
-            if !elements.is_empty() {
-                self.record(Record::Ended {
-                    task: *task,
-                    elements,
-                    state: ElementState::Cancelled,
-                    reason: None,
-                    message: message.clone(),
-                });
-            }
-        }
-        self.end(RunState::Cancelled, others);
     }
 }

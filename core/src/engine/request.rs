@@ -1,7 +1,10 @@
 //! From the planner's wish to the request: the submission file and the job.
 
+mod raise;
+
 use std::collections::BTreeMap;
 use std::io;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Map;
 
@@ -15,16 +18,21 @@ use crate::rundir::{
     UpstreamPlan, ValueRef,
 };
 use crate::scheduler::{
-    ArrayRequest, Command, Dependency, JobRequest, OutputPaths, Resources, Walltime,
+    ArrayRequest, Capabilities, Command, Dependency, JobRequest, OutputPaths, Resources,
 };
 use crate::workflow::{Delivery, Graph, Items, ParameterKind, Source, TaskIndex};
+
+/// How long it takes until the first watch looks; each later one waits twice as long, up to sixteen times.
+const WATCH: Duration = Duration::from_hours(1);
 
 /// Returns the job for a submission, or none while a job that it comes after has no id.
 pub(super) fn job_request(
     dir: &RunDir,
     graph: &Graph,
     state: &State,
+    capabilities: &Capabilities,
     submission: &SubmissionRecord,
+    now_ms: u64,
 ) -> Option<JobRequest> {
     let record = dir.record();
     let mut dependencies = Vec::new();
@@ -51,16 +59,26 @@ pub(super) fn job_request(
         argv.extend(["--index".to_owned(), "0".to_owned()]);
     }
     let (resources, extra, what) = match &submission.kind {
-        SubmissionKind::Elements { task, batch, .. } => {
+        SubmissionKind::Elements {
+            task,
+            batch,
+            raised,
+            ..
+        } => {
             let declared = graph.declared(*task);
-            let mut resources = declared.resources.clone();
-            resources.time = resources.time.map(|time| {
-                Walltime::from_seconds(time.seconds().saturating_mul(u64::from(*batch)))
-            });
+            let limits = &capabilities.partitions;
+            let resources = raise::resources(declared, *batch, *raised, limits);
             (resources, declared.extra.clone(), declared.name.to_string())
         }
         SubmissionKind::Dispatch => driver(dir, "dispatch"),
         SubmissionKind::Guard { .. } => driver(dir, "guard"),
+        SubmissionKind::Watch { .. } => driver(dir, "watch"),
+    };
+    let not_before = match submission.kind {
+        SubmissionKind::Watch { round } => Some(
+            UNIX_EPOCH + Duration::from_millis(now_ms) + WATCH.saturating_mul(1 << round.min(4)),
+        ),
+        _ => None,
     };
     let output = dir.logs(&submission.tag).join("job");
     Some(JobRequest {
@@ -76,7 +94,7 @@ pub(super) fn job_request(
         array,
         dependencies,
         resources,
-        not_before: None,
+        not_before,
         output: OutputPaths {
             stdout: output.clone(),
             stderr: output,
@@ -180,6 +198,12 @@ impl FileBuilder<'_> {
             plans: record.dispatch == DispatchMode::Worker
                 && !declared.array
                 && (super::ingest::counts_items(self.graph, task) || self.is_last(task)),
+            is_retried: record.dispatch == DispatchMode::Worker
+                && elements.iter().any(|element| {
+                    let attempts = self.state.attempts.get(&(task, element));
+                    u32::from(attempts.map_or(0, |it| it.automatic)) < declared.retry.retries
+                }),
+            requests: self.state.requests,
         };
         SubmissionFile::write(&self.dir.submission(tag), &header, elements)
     }

@@ -1,3 +1,5 @@
+mod attempts;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -6,9 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::{Counts, ElementState, RunState};
 use crate::elements::ElementSet;
 use crate::id::{JobId, Tag};
-use crate::journal::{Entry, NotSent, Record, SubmissionKind, SubmissionRecord};
+use crate::journal::{Entry, HandBack, NotSent, Record, SubmissionKind, SubmissionRecord};
 use crate::scheduler::EndReason;
 use crate::workflow::{Graph, TaskIndex};
+
+pub(super) use attempts::MOST_REVIVALS;
+pub use attempts::{Attempts, PastAttempt};
 
 /// The state of a run: a fold over its journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +27,14 @@ pub struct State {
     pub verdicts: BTreeMap<(TaskIndex, u32), Arc<Verdict>>,
     /// How often elements came back unstarted.
     pub returns: HashMap<(TaskIndex, u32), u32>,
+    /// Why elements failed, where their workers know more than that they did.
+    pub causes: HashMap<(TaskIndex, u32), EndReason>,
+    /// Elements that were tried more than once.
+    pub attempts: BTreeMap<(TaskIndex, u32), Attempts>,
+    /// How many requests of people were carried out.
+    pub requests: u32,
+    /// Whether the batch system has said that it takes no more of our jobs.
+    pub is_limited: bool,
     /// Whether the cancellation of the run was seen.
     pub is_cancelled: bool,
     /// Why nothing can be queued for now.
@@ -50,6 +63,8 @@ pub struct TaskState {
     pub submissions: Vec<u32>,
     /// Numbers of entries of the lists that its elements returned.
     pub items: HashMap<u32, u32>,
+    /// Whether an element came back, so that another submission carries it than the first.
+    pub is_reissued: bool,
 }
 
 /// The number of elements of a task.
@@ -127,6 +142,7 @@ impl State {
                 live: Vec::new(),
                 submissions: Vec::new(),
                 items: HashMap::new(),
+                is_reissued: false,
             };
             if !graph.is_array(TaskIndex(index)) {
                 task.expand(1);
@@ -139,6 +155,10 @@ impl State {
             by_tag: HashMap::new(),
             verdicts: BTreeMap::new(),
             returns: HashMap::new(),
+            causes: HashMap::new(),
+            attempts: BTreeMap::new(),
+            requests: 0,
+            is_limited: false,
             is_cancelled: false,
             paused: None,
             finished: None,
@@ -216,6 +236,7 @@ impl State {
                 ended,
                 handed_back,
                 items,
+                causes,
             } => {
                 let Some(position) = self.position(tag) else {
                     return;
@@ -236,7 +257,13 @@ impl State {
                         self.set(task, element, Some(position), *state);
                     }
                 }
-                self.hand_back(position, handed_back);
+                for (cause, elements) in causes {
+                    self.causes
+                        .extend(elements.iter().map(|element| ((task, element), *cause)));
+                }
+                if !handed_back.is_empty() {
+                    self.hand_back(position, handed_back, HandBack::Unstarted);
+                }
             }
             Record::Ended {
                 task,
@@ -262,11 +289,17 @@ impl State {
                     }
                 }
             }
-            Record::HandedBack { tag, elements } => {
+            Record::HandedBack { tag, elements, why } => {
                 if let Some(position) = self.position(tag) {
-                    self.hand_back(position, elements);
+                    self.hand_back(position, elements, *why);
                 }
             }
+            Record::Reopened {
+                task,
+                elements,
+                why,
+            } => self.reopen(*task, elements, *why),
+            Record::Answered { number } => self.requests = number + 1,
             Record::Closed { tag } => {
                 if let Some(position) = self.position(tag) {
                     self.close(position);
@@ -323,10 +356,14 @@ impl State {
         let Some(position) = self.position(tag) else {
             return;
         };
+        self.is_limited |= matches!(why, NotSent::Limit { .. });
         let record = Arc::clone(&self.submissions[position as usize].record);
         if let SubmissionKind::Elements { task, elements, .. } = &record.kind {
             match why {
-                NotSent::Temporary { .. } => self.give_back(position, *task, elements),
+                NotSent::Temporary { .. } | NotSent::Limit { .. } => {
+                    self.tasks[task.get()].is_reissued = true;
+                    self.give_back(position, *task, elements);
+                }
                 NotSent::Rejected { message } => {
                     let verdict = Arc::new(Verdict {
                         reason: Some(EndReason::StartFailure),
@@ -341,40 +378,6 @@ impl State {
             }
         }
         self.close(position);
-    }
-
-    fn hand_back(&mut self, position: u32, elements: &ElementSet) {
-        if let SubmissionKind::Elements { task, .. } =
-            self.submissions[position as usize].record.kind
-        {
-            for element in elements.iter() {
-                *self.returns.entry((task, element)).or_default() += 1;
-            }
-            self.give_back(position, task, elements);
-            self.abandon(Some(position));
-        }
-    }
-
-    /// Notes a submission that is over although its job may still be queued.
-    fn abandon(&mut self, position: Option<u32>) {
-        let Some(position) = position else { return };
-        let is_over = self
-            .submissions
-            .get(position as usize)
-            .is_some_and(|it| it.phase == Phase::Over && it.job.is_some());
-        if is_over && self.abandoned.last() != Some(&position) {
-            self.abandoned.push(position);
-        }
-    }
-
-    /// Makes elements that never started wait again, in the same try.
-    fn give_back(&mut self, position: u32, task: TaskIndex, elements: &ElementSet) {
-        for element in elements.iter() {
-            if self.set(task, element, Some(position), ElementState::Waiting) {
-                let entry = &mut self.tasks[task.get()].elements[element as usize];
-                entry.attempt = entry.attempt.saturating_sub(1);
-            }
-        }
     }
 
     /// Moves an element that has not ended; with `by`, only if that submission carries its newest try.

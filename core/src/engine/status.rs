@@ -9,7 +9,7 @@ use super::{
     Counts, ElementReport, ElementState, EngineError, Phase, RunState, RunStatus, TaskStatus, Width,
 };
 use crate::results::{LogSpan, ResultRecord};
-use crate::rundir::{DispatchMode, RunDir};
+use crate::rundir::{DispatchMode, Request, RunDir};
 use crate::scheduler::Memory;
 use crate::workflow::TaskIndex;
 
@@ -86,7 +86,13 @@ fn run_state(view: &View) -> Result<(RunState, Option<String>), EngineError> {
             _ => None,
         });
         (finished, unexpanded)
-    } else if view.dir.is_cancelled()? {
+    } else if view
+        .dir
+        .requests_since(state.requests)?
+        .iter()
+        .any(|(_, request)| request.as_ref().is_some_and(Request::cancels_all))
+        || state.is_cancelled
+    {
         (RunState::Running, says("it is being cancelled"))
     } else if let Some(why) = &state.paused {
         (
@@ -103,7 +109,7 @@ fn run_state(view: &View) -> Result<(RunState, Option<String>), EngineError> {
     } else if state.is_released
         && !state
             .live()
-            .any(|(_, submission)| submission.record.is_driver() && submission.phase != Phase::Over)
+            .any(|(_, submission)| submission.record.drives() && submission.phase != Phase::Over)
     {
         (
             RunState::Stalled,

@@ -93,7 +93,8 @@ impl View {
             let Some(entry) = entries.elements.get_mut(element as usize) else {
                 continue;
             };
-            if entry.submission != position || entry.state.is_ended() || entry.attempt == 0 {
+            let is_under_way = matches!(entry.state, ElementState::Queued | ElementState::Running);
+            if entry.submission != position || !is_under_way || entry.attempt == 0 {
                 continue;
             }
             let to = match outcome {

@@ -107,7 +107,7 @@ async fn is_driven(dir: &RunDir, scheduler: &dyn Scheduler) -> Option<bool> {
         let state = State::read(dir, &graph)?;
         Ok(state
             .live()
-            .filter(|(_, submission)| submission.record.is_driver())
+            .filter(|(_, submission)| submission.record.drives())
             .filter_map(|(_, submission)| submission.job.clone())
             .collect())
     };

@@ -19,4 +19,6 @@ pub use lease::{Lease, LeaseError, Taken, take};
 pub(crate) use lease::{begin, create, measure};
 pub use reader::{Journal, read_journal};
 pub(crate) use reader::{read_journal_since, terms};
-pub use record::{Edge, Entry, NotSent, Record, SubmissionKind, SubmissionRecord};
+pub use record::{
+    Edge, Entry, HandBack, NotSent, Raised, Record, Reopen, SubmissionKind, SubmissionRecord,
+};

@@ -71,6 +71,9 @@ pub enum Record {
         handed_back: ElementSet,
         /// Numbers of entries of the lists returned, where a task fans out over them.
         items: Vec<(u32, u32)>,
+        /// Why elements failed, where their worker knows more than that they did.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        causes: Vec<(EndReason, ElementSet)>,
     },
     /// Elements have ended in another way than by a result of their own.
     Ended {
@@ -91,6 +94,24 @@ pub enum Record {
         tag: Tag,
         /// The elements.
         elements: ElementSet,
+        /// Why.
+        #[serde(default)]
+        why: HandBack,
+    },
+    /// Elements that ended without a value wait again. A task that was to have no elements, and of which
+    /// none are named, may have some after all.
+    Reopened {
+        /// The task.
+        task: TaskIndex,
+        /// The elements.
+        elements: ElementSet,
+        /// Why.
+        why: Reopen,
+    },
+    /// The requests up to this number were carried out.
+    Answered {
+        /// The number.
+        number: u32,
     },
     /// A job will do nothing more.
     Closed {
@@ -115,6 +136,33 @@ pub enum Record {
     },
 }
 
+/// Why elements that were sent are planned again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HandBack {
+    /// Their job is gone and had not started them.
+    #[default]
+    Unstarted,
+    /// A value that they were to read will come from another submission.
+    Replaced,
+    /// Their worker has died before their turn came. Should it live on somewhere, this try cannot win.
+    Left,
+    /// Room was needed for the job that plans again.
+    Displaced,
+}
+
+/// Why elements that have ended wait again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reopen {
+    /// The task is tried again by itself.
+    Retries,
+    /// Somebody asked for it.
+    Request,
+    /// They were skipped, and what they need is on its way again.
+    Upstream,
+}
+
 /// Why a request does not exist in the batch system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -127,6 +175,11 @@ pub enum NotSent {
     /// It could not be sent this time.
     Temporary {
         /// Why.
+        message: String,
+    },
+    /// The batch system takes no more for now.
+    Limit {
+        /// Its words.
         message: String,
     },
 }
@@ -158,14 +211,46 @@ pub enum SubmissionKind {
         elements: ElementSet,
         /// Elements in one array index.
         batch: u32,
+        /// How often memory and walltime were raised.
+        #[serde(default, skip_serializing_if = "Raised::is_none")]
+        raised: Raised,
     },
     /// To plan again.
     Dispatch,
+    /// To plan again some time later, should nobody have noticed that the run has come to a halt.
+    Watch {
+        /// How many there were before.
+        round: u32,
+    },
     /// To plan again should that dispatch fail.
     Guard {
         /// The dispatch.
         of: Tag,
     },
+}
+
+/// How often what an element may use was raised since it was too little.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Raised {
+    /// Memory.
+    #[serde(default)]
+    pub mem: u8,
+    /// Walltime.
+    #[serde(default)]
+    pub time: u8,
+}
+
+impl Raised {
+    /// Returns whether nothing was raised.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the form that serde calls"
+    )]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl SubmissionRecord {
@@ -175,7 +260,9 @@ impl SubmissionRecord {
             SubmissionKind::Elements {
                 elements, batch, ..
             } => Some(elements.len().div_ceil((*batch).max(1))),
-            SubmissionKind::Dispatch | SubmissionKind::Guard { .. } => None,
+            SubmissionKind::Dispatch
+            | SubmissionKind::Guard { .. }
+            | SubmissionKind::Watch { .. } => None,
         }
     }
 
@@ -183,8 +270,18 @@ impl SubmissionRecord {
     pub fn task(&self) -> Option<TaskIndex> {
         match self.kind {
             SubmissionKind::Elements { task, .. } => Some(task),
-            SubmissionKind::Dispatch | SubmissionKind::Guard { .. } => None,
+            SubmissionKind::Dispatch
+            | SubmissionKind::Guard { .. }
+            | SubmissionKind::Watch { .. } => None,
         }
+    }
+
+    /// Returns whether it plans as soon as what it comes after has ended: a watch does not.
+    pub fn drives(&self) -> bool {
+        matches!(
+            self.kind,
+            SubmissionKind::Dispatch | SubmissionKind::Guard { .. }
+        )
     }
 
     /// Returns whether it plans and runs no elements.

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::rundir::ValueRef;
+use crate::scheduler::EndReason;
 
 /// A frame of a spool file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -77,6 +78,9 @@ pub struct ResultRecord {
     /// Peak memory of the largest process, in KiB.
     #[serde(rename = "k", default, skip_serializing_if = "is_zero")]
     pub peak_kib: u64,
+    /// Why it failed, where its worker knows more than that it did.
+    #[serde(rename = "y", default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<EndReason>,
     /// Where its output is.
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     pub log: Option<LogSpan>,
@@ -106,6 +110,7 @@ impl ResultRecord {
             wall_ms: 0,
             cpu_ms: 0,
             peak_kib: 0,
+            cause: None,
             log: None,
             worker: None,
         }

@@ -42,6 +42,49 @@ impl Spool {
             .join(index.to_string())
     }
 
+    /// Returns the directory of what is written after its element was given up.
+    fn late(&self) -> PathBuf {
+        let mut name = self.dir.clone().into_os_string();
+        name.push(".late");
+        PathBuf::from(name)
+    }
+
+    /// Returns the file of an index that was [set aside](Self::set_aside).
+    pub fn late_file(&self, index: u32) -> PathBuf {
+        self.late().join(index.to_string())
+    }
+
+    /// Sets the file of an index aside and claims the index for `worker` in its place: what its worker
+    /// writes from now on, should it live on somewhere, is kept and read by no other worker.
+    ///
+    /// Returns what is in the file, or none where nobody ever claimed the index, or a worker runs it that
+    /// serves many.
+    pub fn set_aside(&self, index: u32, worker: &WorkerRecord) -> io::Result<Option<SpoolContent>> {
+        let late = self.late_file(index);
+        if !late.try_exists()? {
+            fs::create_dir_all(self.late())?;
+            crate::fault::reach("spool/set-aside");
+            match fs::rename(self.index_file(index), &late) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                other => other?,
+            }
+        }
+        // Nobody may claim it anew: a job that was started again by the batch system would.
+        self.claim(index, worker)?;
+        Ok(Some(read_spool(&late)?))
+    }
+
+    /// Returns the files that were set aside.
+    pub fn late_files(&self) -> io::Result<Vec<PathBuf>> {
+        match std_read_dir(&self.late()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            names => Ok(names?
+                .into_iter()
+                .map(|name| self.late().join(name))
+                .collect()),
+        }
+    }
+
     /// Returns the index whose file `path` is, or none for the file of a worker that serves many.
     pub fn index_of(path: &Path) -> Option<u32> {
         path.file_name()?.to_str()?.parse().ok()

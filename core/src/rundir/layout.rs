@@ -12,6 +12,8 @@ use crate::id::Tag;
 pub struct RunDir {
     path: PathBuf,
     record: Arc<RunRecord>,
+    /// How many updates of the workflow the record has in it.
+    updates: u32,
 }
 
 /// A run directory that could not be opened or made.
@@ -67,14 +69,16 @@ impl RunDir {
             }
             Err(error) => return Err(error.into()),
         };
-        let record: RunRecord =
+        let mut record: RunRecord =
             serde_json::from_str(&text).map_err(|error| RunDirError::Record {
                 path: file,
                 reason: error.to_string(),
             })?;
+        let updates = record.update(&path.join(".reflow/updates"))?;
         Ok(Self {
             path: fs::canonicalize(path)?,
             record: Arc::new(record),
+            updates,
         })
     }
 
@@ -109,7 +113,8 @@ impl RunDir {
             "pinned",
             "journal",
             "wake",
-            "cancel",
+            "requests",
+            "updates",
             "submissions",
             "results",
             "packs",
@@ -187,6 +192,7 @@ impl RunDir {
         Ok(Self {
             path,
             record: Arc::new(record),
+            updates: 0,
         })
     }
 
@@ -198,6 +204,11 @@ impl RunDir {
     /// Returns what was written when the run was submitted.
     pub fn record(&self) -> &RunRecord {
         &self.record
+    }
+
+    /// Returns how many updates of the workflow the record has in it.
+    pub fn updates(&self) -> u32 {
+        self.updates
     }
 
     /// Returns a path under `.reflow`.
@@ -238,14 +249,6 @@ impl RunDir {
     /// Returns the directory of the output of a submission.
     pub fn logs(&self, tag: &Tag) -> PathBuf {
         self.inside("logs").join(tag.as_str())
-    }
-
-    /// Returns whether the cancellation of the run was asked for.
-    pub fn is_cancelled(&self) -> io::Result<bool> {
-        Ok(fs::read_dir(self.inside("cancel"))?
-            .next()
-            .transpose()?
-            .is_some())
     }
 }
 

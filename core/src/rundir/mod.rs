@@ -6,6 +6,7 @@
 mod layout;
 mod owner;
 mod record;
+mod requests;
 mod submission;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -13,7 +14,8 @@ mod value;
 
 pub use layout::{RunDir, RunDirError, create_exclusive, publish};
 pub use owner::Owner;
-pub use record::{BackendRecord, DispatchMode, JobEnvironment, RUN_SCHEMA, RunRecord};
+pub use record::{BackendRecord, DispatchMode, JobEnvironment, RUN_SCHEMA, RunRecord, RunUpdate};
+pub use requests::{Request, Selection};
 pub use submission::{
     InputPlan, SourcePlan, SubmissionElements, SubmissionFile, SubmissionHeader, UpstreamPart,
     UpstreamPlan,

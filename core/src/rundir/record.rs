@@ -1,9 +1,12 @@
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
+use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::create_exclusive;
 use crate::id::RunId;
 use crate::scheduler::{Capabilities, Resources};
 use crate::workflow::{Bound, Description};
@@ -36,6 +39,48 @@ pub struct RunRecord {
     pub dispatch: DispatchMode,
     /// How long a file written on one node may take to be seen on another, in milliseconds.
     pub latency_ms: u64,
+}
+
+/// A later version of the workflow of a run, of the same tasks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunUpdate {
+    /// The workflow.
+    pub description: Description,
+    /// How reflow's own program is started on a node: an argv prefix.
+    pub launcher: Vec<String>,
+}
+
+impl RunRecord {
+    /// Takes in the newest of the updates in `directory`, and returns how many there are.
+    pub(super) fn update(&mut self, directory: &Path) -> io::Result<u32> {
+        let mut newest = 0;
+        for entry in fs::read_dir(directory)? {
+            let number = entry?.file_name().to_str().and_then(|it| it.parse().ok());
+            newest = newest.max(number.unwrap_or(0));
+        }
+        if newest > 0 {
+            let bytes = fs::read(directory.join(newest.to_string()))?;
+            let update: RunUpdate = serde_json::from_slice(&bytes)?;
+            self.description = update.description;
+            self.launcher = update.launcher;
+        }
+        Ok(newest)
+    }
+}
+
+impl RunUpdate {
+    /// Records the update in `directory` under the next free number, and returns that; the first is 1.
+    pub(crate) fn add(&self, directory: &Path, before: u32) -> io::Result<u32> {
+        let bytes = serde_json::to_vec(self)?;
+        let mut number = before + 1;
+        loop {
+            crate::fault::reach("update/create");
+            if create_exclusive(&directory.join(number.to_string()), &bytes)? {
+                return Ok(number);
+            }
+            number += 1;
+        }
+    }
 }
 
 /// The backend of a run and its settings, as resolved when it was submitted.

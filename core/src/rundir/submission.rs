@@ -46,6 +46,13 @@ pub struct SubmissionHeader {
     /// it is the last.
     #[serde(default)]
     pub plans: bool,
+    /// Whether an element that fails is tried again: the worker then plans the run again.
+    #[serde(default)]
+    pub is_retried: bool,
+    /// How many requests had been carried out when it was planned: a cancellation among them is not
+    /// about it.
+    #[serde(default)]
+    pub requests: u32,
 }
 
 /// The elements of a submission, in ascending order.

@@ -14,7 +14,7 @@ use super::logs::Logs;
 use crate::host::CompiledCommand;
 use crate::id::{JobId, Tag};
 use crate::results::{IndexClaim, Outcome, ResultRecord, Spool, SpoolWriter, WorkerRecord};
-use crate::rundir::{JobEnvironment, Owner, RunDir, RunDirError, SubmissionFile};
+use crate::rundir::{JobEnvironment, Owner, Request, RunDir, RunDirError, SubmissionFile};
 
 /// How long a worker goes on to start bodies after its run was cancelled: the batch system is told to end
 /// it as well, so it need not look before each of many short ones.
@@ -58,8 +58,11 @@ pub struct WorkerReport {
     pub unsuccessful: u32,
     /// Whether the submission was left alone: it belongs to another job or is over.
     pub left_alone: bool,
+    /// Elements that failed.
+    pub failed: u32,
     /// Whether the caller should plan the run again now ([`crate::engine::dispatch`]): a width is known
-    /// that was not known before, or nothing comes after, and the run wants no queue wait for it.
+    /// that was not known before, nothing comes after, or an element that failed is tried again, and the run
+    /// wants no queue wait for it.
     pub plans: bool,
 }
 
@@ -133,7 +136,9 @@ fn run_worker(
         WorkerMode::Index(index) => {
             let mut report = worker.run_index(index)?;
             worker.tidy(index);
-            report.plans = worker.file.header.plans && report.succeeded > 0;
+            let header = &worker.file.header;
+            report.plans =
+                header.plans && report.succeeded > 0 || header.is_retried && report.failed > 0;
             Ok(report)
         }
         WorkerMode::Serve => worker.serve(),
@@ -150,8 +155,9 @@ struct Worker<'a> {
     record: WorkerRecord,
     job: JobId,
     stop: Option<OwnedFd>,
-    /// When the run was last seen not to be cancelled.
-    not_cancelled: Option<Instant>,
+    /// Cancellations that came after this submission was planned, and when they were last looked for.
+    cancellations: Vec<Request>,
+    looked: Option<Instant>,
 }
 
 impl<'a> Worker<'a> {
@@ -203,7 +209,8 @@ impl<'a> Worker<'a> {
             host,
             variables,
             job,
-            not_cancelled: None,
+            cancellations: Vec::new(),
+            looked: None,
         })
     }
 
@@ -262,14 +269,22 @@ impl<'a> Worker<'a> {
         if left.len() == 1 {
             writer.expect_last();
         }
-        for element in left {
-            if self.is_stopped()? {
+        let spool = self.spool();
+        for (done, element) in left.into_iter().enumerate() {
+            // While earlier elements ran, the later ones may have been given up and planned elsewhere.
+            if self.is_stopped()? || done > 0 && self.is_given_up(&spool, index)? {
                 break;
             }
             self.run_element(element, &mut writer, &mut logs, &mut report)?;
         }
         writer.close()?;
         Ok(report)
+    }
+
+    /// Returns whether an index was given up that we have claimed.
+    fn is_given_up(&self, spool: &Spool, index: u32) -> io::Result<bool> {
+        Ok(self.dir.closed(&self.file.header.tag).try_exists()?
+            || spool.late_file(index).try_exists()?)
     }
 
     /// Returns whether a termination signal has come.
@@ -331,18 +346,23 @@ impl<'a> Worker<'a> {
         Ok(total)
     }
 
-    /// Returns whether the run was cancelled, looking again when the last look is [`CANCEL_LOOK`] old.
-    fn is_cancelled(&mut self) -> io::Result<bool> {
+    /// Returns whether an element was cancelled, looking again when the last look is [`CANCEL_LOOK`] old.
+    fn is_cancelled(&mut self, element: u32) -> io::Result<bool> {
         if self
-            .not_cancelled
+            .looked
             .is_none_or(|looked| looked.elapsed() >= CANCEL_LOOK)
         {
-            if self.dir.is_cancelled()? {
-                return Ok(true);
-            }
-            self.not_cancelled = Some(Instant::now());
+            let requests = self.dir.requests_since(self.file.header.requests)?;
+            self.cancellations = requests
+                .into_iter()
+                .filter_map(|(_, request)| request)
+                .filter(|request| matches!(request, Request::Cancel { .. }))
+                .collect();
+            self.looked = Some(Instant::now());
         }
-        Ok(false)
+        let task = self.file.header.task;
+        let cancellations = &self.cancellations;
+        Ok(cancellations.iter().any(|it| it.cancels(task, element)))
     }
 
     fn run_element(
@@ -353,6 +373,7 @@ impl<'a> Worker<'a> {
         report: &mut WorkerReport,
     ) -> io::Result<()> {
         let result = self.element(element, writer, logs)?;
+        report.failed += u32::from(result.outcome == Outcome::Failed);
         if result.outcome == Outcome::Succeeded {
             report.succeeded += 1;
         } else {
@@ -370,8 +391,8 @@ impl<'a> Worker<'a> {
         let end = |outcome, message: String| {
             Ok(ResultRecord::new(element, outcome).with_message(message))
         };
-        if self.is_cancelled()? {
-            return end(Outcome::Cancelled, "the run was cancelled".to_owned());
+        if self.is_cancelled(element)? {
+            return end(Outcome::Cancelled, "it was cancelled".to_owned());
         }
         let variables = match &self.variables {
             Ok(variables) => variables,

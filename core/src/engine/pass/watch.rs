@@ -1,14 +1,15 @@
 //! Watching what is under way.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{MOST_UNANSWERED, Pass, Wait};
 use crate::elements::ElementSet;
 use crate::engine::ingest::{self, Spooled};
-use crate::engine::{ElementState, EngineError, observe};
+use crate::engine::{EngineError, observe};
 use crate::id::JobId;
-use crate::journal::{Record, SubmissionKind};
-use crate::scheduler::EndReason;
+use crate::journal::{HandBack, Record, SubmissionKind};
+use crate::results::{Outcome, Spool};
 
 impl Pass<'_> {
     /// Asks the batch system about what was under way when this pass began, and ends what has died. What
@@ -92,6 +93,10 @@ impl Pass<'_> {
                 reason,
                 message,
             } => {
+                // Results that were written since they were looked for come first.
+                if self.set_aside(position, &elements)? {
+                    return Ok(true);
+                }
                 for element in elements.iter() {
                     if let Some(result) = spooled.interrupted.get(&(position, element)) {
                         let record =
@@ -118,27 +123,57 @@ impl Pass<'_> {
                     .iter()
                     .filter(|element| !taken.contains(*element))
                     .collect();
-                // A worker has claimed their index, and is gone with its job: nobody comes to them any
-                // more, and a claim is never given back.
-                if let Some(task) = self.state.submission(position).record.task()
-                    && !left.is_empty()
-                {
-                    self.record(Record::Ended {
-                        task,
+                // A worker has claimed their index, and is gone with its job.
+                if !left.is_empty() {
+                    if self.set_aside(position, &left)? {
+                        return Ok(true);
+                    }
+                    self.record(Record::HandedBack {
+                        tag: tag.clone(),
                         elements: left,
-                        state: ElementState::Lost,
-                        reason: Some(EndReason::Lost),
-                        message: "its worker stopped before its turn came, and its job is gone"
-                            .to_owned(),
+                        why: HandBack::Left,
                     })?;
                 }
                 if taken.is_empty() {
                     return Ok(true);
                 }
                 let elements = taken;
-                self.record(Record::HandedBack { tag, elements })?;
+                self.record(Record::HandedBack {
+                    tag,
+                    elements,
+                    why: HandBack::Unstarted,
+                })?;
             }
         }
         Ok(true)
+    }
+
+    /// Sees to it that nothing that a worker of these elements writes from now on counts, should one live
+    /// on. Says whether there are results of theirs that nobody has taken in yet.
+    fn set_aside(&self, position: u32, elements: &ElementSet) -> Result<bool, EngineError> {
+        let record = &self.state.submission(position).record;
+        let SubmissionKind::Elements {
+            elements: all,
+            batch,
+            ..
+        } = &record.kind
+        else {
+            return Ok(false);
+        };
+        let spool = Spool::new(self.dir.spool(&record.tag));
+        let indices: BTreeSet<u32> = elements
+            .iter()
+            .map(|element| all.rank(element) / (*batch).max(1))
+            .collect();
+        let mut are_there = false;
+        for index in indices {
+            self.lease.check()?;
+            if let Some(content) = spool.set_aside(index, &observe::nobody())? {
+                are_there |= content.ended.iter().any(|result| {
+                    result.outcome != Outcome::Interrupted && elements.contains(result.element)
+                });
+            }
+        }
+        Ok(are_there)
     }
 }

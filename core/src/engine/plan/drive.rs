@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{MOST_AWAITED, Planner};
-use crate::engine::{Phase, TaskState, Width};
+use crate::engine::{Phase, Submission, TaskState, Width};
 use crate::id::Tag;
 use crate::journal::{Edge, SubmissionKind};
 use crate::rundir::DispatchMode;
@@ -41,11 +41,44 @@ impl Planner<'_> {
                 self.dispatch_after(&awaited);
             }
         }
+        if self.is_held {
+            // Room comes when the first of what is queued has ended.
+            let oldest: BTreeSet<u32> = self
+                .state
+                .live()
+                .filter(|(position, it)| !it.record.is_driver() && self.is_usable(*position))
+                .map(|(position, _)| position)
+                .take(1)
+                .collect();
+            if !oldest.is_empty() && !self.is_awaited(&oldest) {
+                self.dispatch_after(&oldest);
+            }
+        }
         if !self.is_driver_live() {
             let sinks = self.sinks();
             if !sinks.is_empty() {
                 self.dispatch_after(&sinks);
             }
+        }
+        self.watch();
+    }
+
+    /// Sees to it that somebody looks from time to time where a job may stay in the queue for ever, and
+    /// with it all that would plan after it.
+    fn watch(&mut self) {
+        if !self.capabilities.may_stall || !self.capabilities.not_before || self.state.is_limited {
+            return;
+        }
+        let is_watch = |it: &Submission| matches!(it.record.kind, SubmissionKind::Watch { .. });
+        if self.is_driver_live() && !self.state.live().any(|(_, it)| is_watch(it)) {
+            let round = self
+                .state
+                .submissions
+                .iter()
+                .filter(|it| is_watch(it))
+                .count();
+            let round = u32::try_from(round).unwrap_or(u32::MAX);
+            self.submit(SubmissionKind::Watch { round }, Vec::new(), None);
         }
     }
 

@@ -6,9 +6,14 @@ use super::{Action, Count, Planner};
 use crate::elements::ElementSet;
 use crate::engine::{ElementState, Width};
 use crate::id::Tag;
-use crate::journal::{Edge, Record, SubmissionKind, SubmissionRecord};
+use crate::journal::{Edge, Raised, Record, SubmissionKind, SubmissionRecord};
 use crate::scheduler::{DependencyKind, FailedParent};
 use crate::workflow::{Delivery, Items, TaskIndex};
+
+/// Jobs that plan, for which room is kept: a dispatch, its guard and a watch, and those that follow them.
+const DRIVERS: u32 = 5;
+/// Into how many arrays a window is divided.
+const PARTS: u32 = 4;
 
 impl Planner<'_> {
     /// Returns whether a job may depend on the submission.
@@ -40,16 +45,84 @@ impl Planner<'_> {
             .all(|need| self.state.task(*need).is_complete());
         let ready = (0..self.state.task(task).elements.len() as u32)
             .filter(|element| self.is_ready(task, *element, &spread, whole_values));
-        let mut by_attempt: BTreeMap<u32, ElementSet> = BTreeMap::new();
-        for element in ready {
-            let attempt = u32::from(self.state.task(task).elements[element as usize].attempt) + 1;
-            by_attempt.entry(attempt).or_default().insert(element);
+        let mut alike: BTreeMap<Alike, ElementSet> = BTreeMap::new();
+        let ready: ElementSet = ready.collect();
+        let is_split = self.is_split(&ready, &spread);
+        for element in ready.iter() {
+            let entry = self.state.task(task).elements[element as usize];
+            let attempts = self.state.attempts.get(&(task, element));
+            let key = Alike {
+                attempt: u32::from(entry.attempt) + 1,
+                raised: attempts.map_or(Raised::default(), |it| it.raised),
+                awaited: if is_split {
+                    self.awaited(element, &spread)
+                } else {
+                    Vec::new()
+                },
+            };
+            alike.entry(key).or_default().insert(element);
         }
-        for (attempt, elements) in by_attempt {
+        for (alike, elements) in alike {
             for chunk in self.chunks(task, &elements) {
-                self.send_chunk(task, attempt, chunk, &needs, &spread);
+                if !self.has_room() {
+                    self.is_held = true;
+                    return;
+                }
+                self.send_chunk(task, &alike, chunk, &needs, &spread);
             }
         }
+    }
+
+    /// Returns the submissions that give an element what it needs one by one.
+    fn awaited(&self, element: u32, spread: &[ElementNeed]) -> Vec<u32> {
+        let items = spread
+            .iter()
+            .filter_map(|need| Some((need.task, need.item(element)?)));
+        let upstream =
+            items.filter_map(|(task, item)| self.state.task(task).elements.get(item as usize));
+        let mut awaited: Vec<u32> = upstream
+            .filter(|it| it.state == ElementState::Queued)
+            .map(|it| it.submission)
+            .collect();
+        awaited.sort_unstable();
+        awaited.dedup();
+        awaited
+    }
+
+    /// Returns whether elements that wait for different submissions go separately, so that none waits for
+    /// more than it needs.
+    fn is_split(&self, ready: &ElementSet, spread: &[ElementNeed]) -> bool {
+        let mut live = spread
+            .iter()
+            .flat_map(|need| &self.state.task(need.task).live);
+        match (live.next(), live.next()) {
+            (None, _) => false,
+            (Some(only), None) => !matches!(
+                &self.state.submission(*only).record.kind,
+                SubmissionKind::Elements { elements, .. } if elements == ready
+            ),
+            _ => true,
+        }
+    }
+
+    /// Returns how many more jobs may be queued, besides those that plan.
+    fn room(&self) -> u32 {
+        let Some(most) = self.snapshot.room.jobs else {
+            return u32::MAX;
+        };
+        let queued: u32 = self
+            .state
+            .live()
+            .map(|(_, submission)| match &submission.record.kind {
+                SubmissionKind::Elements { batch, .. } => submission.open.div_ceil((*batch).max(1)),
+                _ => 0,
+            })
+            .sum();
+        most.saturating_sub(DRIVERS).max(1).saturating_sub(queued)
+    }
+
+    fn has_room(&self) -> bool {
+        self.snapshot.room.at_once != Some(0) && self.room() > 0
     }
 
     /// Returns whether a waiting element can be sent now.
@@ -91,11 +164,18 @@ impl Planner<'_> {
         {
             most = most.min(parallel);
         }
+        if let Some(at_once) = self.snapshot.room.at_once {
+            most = most.min(at_once.max(1));
+        }
+        if let Some(jobs) = self.snapshot.room.jobs {
+            // Several arrays, so that what has ended makes room before all of it has.
+            most = most.min((jobs / PARTS).max(1)).min(self.room().max(1));
+        }
         elements.chunks(most.saturating_mul(declared.batch.unwrap_or(1).max(1)))
     }
 
     /// Returns the upstream elements that single elements of `task` need.
-    fn element_needs(&self, task: TaskIndex) -> Vec<ElementNeed> {
+    pub(super) fn element_needs(&self, task: TaskIndex) -> Vec<ElementNeed> {
         let mut needs = Vec::new();
         for input in self
             .snapshot
@@ -126,7 +206,7 @@ impl Planner<'_> {
     fn send_chunk(
         &mut self,
         task: TaskIndex,
-        attempt: u32,
+        alike: &Alike,
         elements: ElementSet,
         needs: &BTreeSet<TaskIndex>,
         spread: &[ElementNeed],
@@ -191,9 +271,10 @@ impl Planner<'_> {
             .filter(|most| self.capabilities.concurrency_limit && *most < indices);
         let kind = SubmissionKind::Elements {
             task,
-            attempt,
+            attempt: alike.attempt,
             elements,
             batch,
+            raised: alike.raised,
         };
         self.submit(kind, after, at_most);
     }
@@ -211,6 +292,7 @@ impl Planner<'_> {
             SubmissionKind::Elements { .. } => 't',
             SubmissionKind::Dispatch => 'd',
             SubmissionKind::Guard { .. } => 'g',
+            SubmissionKind::Watch { .. } => 'w',
         };
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.snapshot.run.as_str().as_bytes());
@@ -230,16 +312,25 @@ impl Planner<'_> {
     }
 }
 
+/// What elements have in common that one submission carries.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Alike {
+    attempt: u32,
+    raised: Raised,
+    /// The submissions that give them what they need one by one.
+    awaited: Vec<u32>,
+}
+
 /// Elements of an upstream task that elements need one by one.
-struct ElementNeed {
-    task: TaskIndex,
+pub(super) struct ElementNeed {
+    pub(super) task: TaskIndex,
     offset: u32,
     count: u32,
 }
 
 impl ElementNeed {
     /// Returns the upstream element that `element` needs, if this source gives it.
-    fn item(&self, element: u32) -> Option<u32> {
+    pub(super) fn item(&self, element: u32) -> Option<u32> {
         element
             .checked_sub(self.offset)
             .filter(|item| *item < self.count)

@@ -1,0 +1,265 @@
+//! Sending requests, and making do with what the batch system takes.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fs_err as fs;
+
+use super::{MOST_REFUSALS, Pass};
+use crate::elements::ElementSet;
+use crate::engine::request::{FileBuilder, job_request};
+use crate::engine::{ElementState, EngineError, Phase, State, observe};
+use crate::id::Tag;
+use crate::journal::{HandBack, NotSent, Record, SubmissionKind, SubmissionRecord};
+use crate::scheduler::{SchedulerErrorKind, SubmitError, Target};
+
+/// How long to wait after the first refusal for now; twice as long after each further one.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+
+/// What came of sending a request.
+pub(super) enum Sent {
+    /// It was not sent, since what it depends on was not.
+    Nothing,
+    /// It was sent, or its refusal recorded.
+    Something,
+    /// There is no room for it: the plan must be made anew.
+    NoRoom,
+}
+
+impl Pass<'_> {
+    /// Returns whether a request is sent before it is known what has died: elements, and the guard of the
+    /// guard that is planning.
+    pub(super) fn is_due(&self, submission: &SubmissionRecord) -> bool {
+        match &submission.kind {
+            SubmissionKind::Elements { .. } => true,
+            SubmissionKind::Guard { of } if self.own.as_ref() == Some(of) => true,
+            // Where room is short, what drives the run comes before what it drives.
+            SubmissionKind::Dispatch | SubmissionKind::Guard { .. } => self.state.is_limited,
+            SubmissionKind::Watch { .. } => false,
+        }
+    }
+
+    /// Announces and sends one request.
+    pub(super) async fn send(&mut self, submission: SubmissionRecord) -> Result<Sent, EngineError> {
+        let Some(request) = job_request(
+            self.dir,
+            self.graph,
+            &self.state,
+            self.scheduler.capabilities(),
+            &submission,
+            self.services.clock.now_ms(),
+        ) else {
+            return Ok(Sent::Nothing);
+        };
+        self.services.probe.reach("engine/write-submission").await;
+        crate::fault::reach("engine/log-folder");
+        fs::create_dir_all(self.dir.logs(&submission.tag))?;
+        if let SubmissionKind::Elements {
+            task,
+            attempt,
+            elements,
+            batch,
+            ..
+        } = &submission.kind
+        {
+            let mut files = FileBuilder {
+                dir: self.dir,
+                graph: self.graph,
+                state: &self.state,
+                finder: &mut self.finder,
+            };
+            files.write(&submission.tag, *task, *attempt, elements, *batch)?;
+        }
+        self.services.probe.reach("engine/intent").await;
+        self.record(Record::Intent(submission.clone()))?;
+        self.lease.sync()?;
+        self.services.probe.reach("engine/submit").await;
+        // Between announcing and sending: see `journal`.
+        self.lease.check()?;
+        let answer = self.beating(self.scheduler.submit(&request)).await?;
+        self.services.probe.reach("engine/submitted").await;
+        let tag = submission.tag.clone();
+        match answer {
+            Ok(job) => {
+                self.refusals = 0;
+                self.record(Record::Submitted { tag, job })?;
+                Ok(Sent::Something)
+            }
+            Err(failure) if failure.may_exist => {
+                tracing::warn!(%tag, error = %failure, "it is not known whether the job exists");
+                Ok(Sent::Something)
+            }
+            Err(failure) => self.refused(&submission, &failure).await,
+        }
+    }
+
+    /// Takes in that a request was refused.
+    async fn refused(
+        &mut self,
+        submission: &SubmissionRecord,
+        failure: &SubmitError,
+    ) -> Result<Sent, EngineError> {
+        let tag = submission.tag.clone();
+        let message = failure.to_string();
+        self.refusal.clone_from(&message);
+        match failure.error.kind() {
+            SchedulerErrorKind::Rejected
+            | SchedulerErrorKind::InvalidRequest
+            | SchedulerErrorKind::Unsupported
+            | SchedulerErrorKind::Permission => {
+                let name = submission.task().map_or_else(
+                    || "dispatch".to_owned(),
+                    |task| self.graph.declared(task).name.to_string(),
+                );
+                self.refused = Some((name, message.clone()));
+                if submission.is_driver() {
+                    self.refusals = MOST_REFUSALS;
+                }
+                let why = NotSent::Rejected { message };
+                self.record(Record::NotSent { tag, why })?;
+            }
+            SchedulerErrorKind::LimitReached => {
+                let why = NotSent::Limit { message };
+                self.record(Record::NotSent { tag, why })?;
+                return self.no_room(submission).await;
+            }
+            _ => {
+                let why = NotSent::Temporary { message };
+                self.record(Record::NotSent { tag, why })?;
+                self.refusals += 1;
+                if self.refusals < MOST_REFUSALS {
+                    self.beating(tokio::time::sleep(FIRST_DELAY * (1 << self.refusals)))
+                        .await?;
+                }
+            }
+        }
+        Ok(Sent::Something)
+    }
+
+    /// Makes do with less: smaller arrays, then none, and for what drives the run the room of the elements
+    /// that were sent last.
+    async fn no_room(&mut self, submission: &SubmissionRecord) -> Result<Sent, EngineError> {
+        match &submission.kind {
+            SubmissionKind::Elements { .. } => {
+                self.room.at_once = Some(submission.indices().unwrap_or(1) / 2);
+            }
+            SubmissionKind::Dispatch | SubmissionKind::Guard { .. } => {
+                self.room.at_once = Some(0);
+                if !self.displace().await? && matches!(submission.kind, SubmissionKind::Dispatch) {
+                    self.refusals = MOST_REFUSALS;
+                }
+            }
+            SubmissionKind::Watch { .. } => return Ok(Sent::Nothing),
+        }
+        Ok(Sent::NoRoom)
+    }
+
+    /// Takes the newest elements that have not started out of the queue; says whether there were any.
+    async fn displace(&mut self) -> Result<bool, EngineError> {
+        let candidates: Vec<(u32, Tag, ElementSet)> = self
+            .state
+            .live()
+            .filter(|(_, submission)| submission.job.is_some())
+            .filter_map(|(position, submission)| {
+                let task = submission.record.task()?;
+                let entries = (0..).zip(&self.state.task(task).elements);
+                let queued = entries
+                    .filter(|(_, it)| it.state == ElementState::Queued && it.submission == position)
+                    .map(|(element, _)| element)
+                    .collect();
+                Some((position, submission.record.tag.clone(), queued))
+            })
+            .collect();
+        for (position, tag, queued) in candidates.into_iter().rev() {
+            self.lease.check()?;
+            let elements = observe::take_back(self.dir, &self.state, position, queued)?;
+            if !elements.is_empty() {
+                let why = HandBack::Displaced;
+                self.record(Record::HandedBack {
+                    tag: tag.clone(),
+                    elements: elements.clone(),
+                    why,
+                })?;
+                self.withdraw(&[(tag, elements)]).await?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns whether there is no room for anything, and nothing of ours that could make some.
+    pub(super) fn is_shut_out(&self) -> bool {
+        self.room.at_once == Some(0)
+            && !self
+                .state
+                .live()
+                .any(|(_, it)| it.job.is_some() || it.phase == Phase::Intended)
+    }
+
+    /// Records that nothing can be queued for now.
+    pub(super) fn give_up_sending(&mut self) -> Result<(), EngineError> {
+        let message = self.refusal.clone();
+        self.record(Record::Paused { message })
+    }
+
+    /// Cancels what is left of elements in the batch system. Array indices that others share stay.
+    pub(super) async fn withdraw(
+        &mut self,
+        withdrawn: &[(Tag, ElementSet)],
+    ) -> Result<(), EngineError> {
+        let targets: Vec<Target> = withdrawn
+            .iter()
+            .flat_map(|(tag, elements)| self.targets(tag, elements))
+            .collect();
+        self.cancel_targets(&targets).await
+    }
+
+    /// Returns what to cancel so that the elements, and no others, are gone.
+    pub(super) fn targets(&self, tag: &Tag, elements: &ElementSet) -> Vec<Target> {
+        targets(&self.state, tag, elements)
+    }
+}
+
+/// Returns what to cancel so that elements of a submission, and no others, are gone from the batch system.
+pub(in crate::engine) fn targets(state: &State, tag: &Tag, elements: &ElementSet) -> Vec<Target> {
+    let Some(position) = state.position(tag) else {
+        return Vec::new();
+    };
+    let submission = state.submission(position);
+    let (
+        Some(job),
+        SubmissionKind::Elements {
+            task,
+            elements: all,
+            batch,
+            ..
+        },
+    ) = (&submission.job, &submission.record.kind)
+    else {
+        return Vec::new();
+    };
+    let entries = &state.task(*task).elements;
+    let is_wanted = |element: u32| {
+        !elements.contains(element)
+            && entries
+                .get(element as usize)
+                .is_some_and(|it| it.submission == position && it.state == ElementState::Queued)
+    };
+    let mut wanted = BTreeSet::new();
+    let mut unwanted = BTreeSet::new();
+    for (rank, element) in (0u32..).zip(all.iter()) {
+        let index = rank / (*batch).max(1);
+        if is_wanted(element) {
+            wanted.insert(index);
+        } else if elements.contains(element) {
+            unwanted.insert(index);
+        }
+    }
+    if wanted.is_empty() {
+        return vec![Target::whole(job.clone())];
+    }
+    unwanted
+        .difference(&wanted)
+        .map(|index| Target::element(job.clone(), *index))
+        .collect()
+}
