@@ -29,7 +29,7 @@ pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
             .await?;
         let services = Services::system();
         scheduler
-            .until_reached(|| engine::cancel(&run, &scheduler, &services))
+            .until_reached(|| engine::cancel(&run, &scheduler, &services, &[]))
             .await
             .map_err(CliError::from)
     })?;

@@ -88,6 +88,7 @@ fn heading(request: &PreviewedRequest, preview: &Preview) -> String {
         PreviewedRole::Elements { task, .. } => task.to_string(),
         PreviewedRole::Dispatch => "dispatch (plans again)".to_owned(),
         PreviewedRole::Guard => "guard (plans again if the dispatch failed)".to_owned(),
+        PreviewedRole::Watch => "watch (looks from time to time)".to_owned(),
     };
     facts.extend(request.after.iter().map(|(id, kind)| {
         let of = match preview.requests.iter().find(|of| of.id == *id) {
@@ -114,6 +115,7 @@ fn name(role: &PreviewedRole) -> &str {
         PreviewedRole::Elements { task, .. } => task.as_str(),
         PreviewedRole::Dispatch => "dispatch",
         PreviewedRole::Guard => "guard",
+        PreviewedRole::Watch => "watch",
     }
 }
 
@@ -202,6 +204,7 @@ fn request_document(request: &PreviewedRequest) -> Value {
         }
         PreviewedRole::Dispatch => document["role"] = json!("dispatch"),
         PreviewedRole::Guard => document["role"] = json!("guard"),
+        PreviewedRole::Watch => document["role"] = json!("watch"),
     }
     add_rendered(&mut document, &request.rendered);
     document
@@ -235,7 +238,7 @@ pub(crate) fn refusals(preview: &Preview) -> Vec<(String, &SchedulerError)> {
         let what = match &request.role {
             PreviewedRole::Elements { task, .. } => format!("task `{task}`"),
             PreviewedRole::Dispatch => "dispatch jobs".to_owned(),
-            PreviewedRole::Guard => return None,
+            PreviewedRole::Guard | PreviewedRole::Watch => return None,
         };
         Some((what, request.rendered.as_ref().err()?))
     });

@@ -1,9 +1,14 @@
 use std::time::Duration;
 
-use super::{DispatchOptions, Dispatched, EngineError, RunState, Services, State, dispatch};
+use super::pass::targets;
+use super::{
+    DispatchOptions, Dispatched, ElementState, EngineError, RunState, Services, State, Width,
+    dispatch,
+};
+use crate::elements::ElementSet;
 use crate::id::{JobId, Tag};
 use crate::journal::SubmissionKind;
-use crate::rundir::{Request, RunDir};
+use crate::rundir::{Request, RunDir, Selection};
 use crate::scheduler::{Found, JobState, Scheduler, Target};
 use crate::workflow::Graph;
 
@@ -22,24 +27,31 @@ pub struct CancelReport {
     pub left: Vec<JobId>,
 }
 
-/// Cancels a run: nothing of it starts after this returns.
+/// Cancels elements of a run, or where none are named the run: nothing of it starts after this returns.
 ///
 /// The request is recorded first, outside the lease: dispatch looks for it before every request, workers
-/// before every body. Then jobs that would plan again are cancelled, the lease is taken over from whoever
-/// holds it, the rest is cancelled by id and by tag, and looked for until it is gone.
+/// before every body. For the whole run, jobs that would plan again are cancelled then, the lease is taken
+/// over from whoever holds it, the rest is cancelled by id and by tag, and looked for until it is gone.
+///
+/// A body that runs in the same array index as others (`batch`) runs to its end when only it is cancelled.
 pub async fn cancel(
     dir: &RunDir,
     scheduler: &dyn Scheduler,
     services: &Services,
+    what: &[Selection],
 ) -> Result<CancelReport, EngineError> {
     let graph = Graph::check(dir.record().description.clone())?;
     let state = State::read(dir, &graph)?;
-    if let Some(finished) = state.finished {
-        return Ok(CancelReport {
-            state: finished,
-            was_over: true,
-            left: Vec::new(),
-        });
+    let nothing = |state: &State| CancelReport {
+        state: state.finished.unwrap_or(RunState::Running),
+        was_over: true,
+        left: Vec::new(),
+    };
+    if state.finished.is_some() {
+        return Ok(nothing(&state));
+    }
+    if !what.is_empty() {
+        return cancel_parts(dir, &graph, &state, scheduler, services, what).await;
     }
     services.probe.reach("engine/cancel-request").await;
     dir.request(&Request::Cancel { what: Vec::new() })?;
@@ -88,6 +100,111 @@ pub async fn cancel(
     })
 }
 
+/// Cancels elements and verifies that their jobs are gone.
+async fn cancel_parts(
+    dir: &RunDir,
+    graph: &Graph,
+    before: &State,
+    scheduler: &dyn Scheduler,
+    services: &Services,
+    what: &[Selection],
+) -> Result<CancelReport, EngineError> {
+    let mut carried: Vec<(Tag, ElementSet)> = Vec::new();
+    let mut is_over = true;
+    for selection in what {
+        let task = before.task(selection.task);
+        is_over &= task.width != Width::Unknown;
+        for (element, entry) in (0..).zip(&task.elements) {
+            if entry.state.is_ended() || !selection.contains(selection.task, element) {
+                continue;
+            }
+            is_over = false;
+            if entry.state == ElementState::Queued {
+                let tag = &before.submission(entry.submission).record.tag;
+                match carried.iter_mut().find(|(known, _)| known == tag) {
+                    Some((_, elements)) => elements.insert(element),
+                    None => carried.push((tag.clone(), ElementSet::range(element, element + 1))),
+                }
+            }
+        }
+    }
+    if is_over {
+        return Ok(CancelReport {
+            state: RunState::Running,
+            was_over: true,
+            left: Vec::new(),
+        });
+    }
+    let targets: Vec<Target> = carried
+        .iter()
+        .flat_map(|(tag, elements)| targets(before, tag, elements))
+        .collect();
+    services.probe.reach("engine/cancel-request").await;
+    let number = dir.request(&Request::Cancel {
+        what: what.to_vec(),
+    })?;
+    let state = loop {
+        match dispatch(dir, scheduler, services, &DispatchOptions::default()).await {
+            Ok(_) | Err(EngineError::TakenOver) => {}
+            Err(error) => return Err(error),
+        }
+        let state = State::read(dir, graph)?;
+        if state.requests > number {
+            break state;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let mut left = Vec::new();
+    for look in 0..LOOKS {
+        if look > 0 {
+            tokio::time::sleep(APART).await;
+        }
+        left = still_there(scheduler, &targets).await?;
+        if left.is_empty() {
+            break;
+        }
+        scheduler.cancel(&left).await?;
+    }
+    let mut left: Vec<JobId> = left.into_iter().map(|target| target.job).collect();
+    left.dedup();
+    Ok(CancelReport {
+        state: state.finished.unwrap_or(RunState::Running),
+        was_over: false,
+        left,
+    })
+}
+
+/// Returns the targets that the batch system still has.
+async fn still_there(
+    scheduler: &dyn Scheduler,
+    targets: &[Target],
+) -> Result<Vec<Target>, EngineError> {
+    let mut jobs: Vec<JobId> = targets.iter().map(|target| target.job.clone()).collect();
+    jobs.sort();
+    jobs.dedup();
+    if jobs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let statuses = scheduler.status(&jobs).await?;
+    let is_there = |target: &Target| {
+        let Some(status) = statuses.iter().find(|status| status.job == target.job) else {
+            return false;
+        };
+        match target.index {
+            None => is_left(&status.state),
+            Some(index) => {
+                let mut elements = status.elements.iter();
+                elements.any(|element| element.index == index && is_left(&element.state))
+            }
+        }
+    };
+    Ok(targets.iter().filter(|it| is_there(it)).cloned().collect())
+}
+
+fn is_left(state: &JobState) -> bool {
+    matches!(state, JobState::Pending { .. } | JobState::Running { .. })
+}
+
 /// Cancels everything that carries a tag of the run until nothing of it is left, twice in a row.
 async fn sweep(state: &State, scheduler: &dyn Scheduler) -> Result<Vec<JobId>, EngineError> {
     let tags: Vec<Tag> = state
@@ -116,8 +233,6 @@ async fn sweep(state: &State, scheduler: &dyn Scheduler) -> Result<Vec<JobId>, E
         jobs.sort();
         jobs.dedup();
         let statuses = scheduler.status(&jobs).await?;
-        let is_left =
-            |state: &JobState| matches!(state, JobState::Pending { .. } | JobState::Running { .. });
         left = statuses
             .into_iter()
             .filter(|status| is_left(&status.state))

@@ -9,8 +9,8 @@ use super::{Clock, ElementState, RunState, State};
 use crate::elements::ElementSet;
 use crate::id::{JobId, Tag};
 use crate::journal::{
-    Edge, Holder, Journal, Lease, NotSent, Record, SubmissionKind, SubmissionRecord, begin, create,
-    measure, read_journal,
+    Edge, HandBack, Holder, Journal, Lease, NotSent, Raised, Record, Reopen, SubmissionKind,
+    SubmissionRecord, begin, create, measure, read_journal,
 };
 use crate::rundir::RunDir;
 use crate::rundir::testing::empty_run;
@@ -64,9 +64,13 @@ fn words() -> impl Strategy<Value = String> {
 
 fn intent() -> impl Strategy<Value = Record> {
     let kind = prop_oneof![
-        4 => (task(), 1u32..4, elements(), 1u32..3).prop_map(|(task, attempt, elements, batch)| {
-            SubmissionKind::Elements { task, attempt, elements, batch }
-        }),
+        4 => (task(), 1u32..4, elements(), 1u32..3, 0u8..2).prop_map(
+            |(task, attempt, elements, batch, mem)| {
+                let raised = Raised { mem, time: 0 };
+                SubmissionKind::Elements { task, attempt, elements, batch, raised }
+            },
+        ),
+        1 => (0u32..3).prop_map(|round| SubmissionKind::Watch { round }),
         1 => Just(SubmissionKind::Dispatch),
         1 => tags().prop_map(|of| SubmissionKind::Guard { of }),
     ];
@@ -87,9 +91,18 @@ fn record() -> impl Strategy<Value = Record> {
     let why = prop_oneof![
         words().prop_map(|message| NotSent::Rejected { message }),
         words().prop_map(|message| NotSent::Temporary { message }),
+        words().prop_map(|message| NotSent::Limit { message }),
     ];
     let reason = prop::option::of(Just(EndReason::NodeFailure));
     let items = prop::collection::vec((0..WIDTH, 0u32..3), 0..4);
+    let causes = prop::collection::vec((Just(EndReason::Memory), elements()), 0..2);
+    let back = prop::sample::select(vec![
+        HandBack::Unstarted,
+        HandBack::Replaced,
+        HandBack::Left,
+        HandBack::Displaced,
+    ]);
+    let again = prop::sample::select(vec![Reopen::Retries, Reopen::Request, Reopen::Upstream]);
     let all_ended = prop::collection::vec((ended(), elements()), 0..3);
     prop_oneof![
         3 => (task(), 1..=WIDTH).prop_map(|(task, width)| Record::Expanded { task, width }),
@@ -100,15 +113,19 @@ fn record() -> impl Strategy<Value = Record> {
             Record::Submitted { tag, job: JobId::new("7").expect("an id") }
         }),
         2 => (tags(), why).prop_map(|(tag, why)| Record::NotSent { tag, why }),
-        4 => (tags(), 0u32..3, all_ended, elements(), items)
-            .prop_map(|(tag, pack, ended, handed_back, items)| {
-                Record::Ingested { tag, pack, ended, handed_back, items }
+        4 => (tags(), 0u32..3, all_ended, elements(), items, causes)
+            .prop_map(|(tag, pack, ended, handed_back, items, causes)| {
+                Record::Ingested { tag, pack, ended, handed_back, items, causes }
             }),
         3 => (task(), elements(), ended(), reason, words())
             .prop_map(|(task, elements, state, reason, message)| {
                 Record::Ended { task, elements, state, reason, message }
             }),
-        1 => (tags(), elements()).prop_map(|(tag, elements)| Record::HandedBack { tag, elements }),
+        1 => (tags(), elements(), back)
+            .prop_map(|(tag, elements, why)| Record::HandedBack { tag, elements, why }),
+        2 => (task(), elements(), again)
+            .prop_map(|(task, elements, why)| Record::Reopened { task, elements, why }),
+        1 => (0u32..3).prop_map(|number| Record::Answered { number }),
         1 => tags().prop_map(|tag| Record::Closed { tag }),
         1 => Just(Record::CancelRequested),
         1 => words().prop_map(|message| Record::Paused { message }),
@@ -328,7 +345,7 @@ fn a_checkpoint_that_cannot_be_used_is_passed_over() {
         ("foreign", framed(&text.replace("abcdef", "abcdee"))),
         (
             "later",
-            framed(&text.replace("\"schema\":1", "\"schema\":2")),
+            framed(&text.replace("\"schema\":2", "\"schema\":3")),
         ),
         (
             "other term",

@@ -21,6 +21,7 @@ mod preview;
 mod read;
 mod report;
 mod request;
+mod retry;
 mod services;
 mod state;
 mod status;
@@ -32,10 +33,11 @@ pub use cancel::{CancelReport, cancel};
 pub use clock::Clock;
 pub use dispatch::{DispatchOptions, Dispatched, dispatch};
 pub use error::EngineError;
-pub use plan::{Action, Lookup, NothingRemembered, Snapshot, plan};
+pub use plan::{Action, Lookup, NothingRemembered, Room, Snapshot, plan};
 pub use preview::{LaterTask, Preview, PreviewedRequest, PreviewedRole, WaitsFor, preview};
 pub use read::{ElementLog, logs, result};
 pub use report::{Counts, ElementReport, ElementState, RunState, RunStatus, TaskStatus};
+pub use retry::{RetryReport, RetryRequest, Update, retry};
 pub use services::{FaultPoints, NoProbe, Probe, Services};
 pub use state::{
     Attempts, Element, PastAttempt, Phase, State, Submission, TaskState, Verdict, Width,

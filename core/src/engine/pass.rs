@@ -13,6 +13,7 @@ use fs_err as fs;
 use tokio::time::Instant;
 
 use self::send::Sent;
+pub(super) use self::send::targets;
 use super::dispatch::{asker, wakes};
 use super::ingest::{self, Spooled};
 use super::observe::{self, Suspects};

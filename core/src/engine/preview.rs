@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::{Action, NothingRemembered, Snapshot, plan};
+use super::plan::{Action, NothingRemembered, Room, Snapshot, plan};
 use super::request::job_request;
 use super::submit::{launcher, pinned, record};
 use super::{ElementState, EngineError, Services, State, SubmitRequest, Width};
 use crate::elements::ElementSet;
 use crate::id::{JobId, TaskName};
-use crate::journal::{Record, SubmissionKind, SubmissionRecord};
+use crate::journal::{Raised, Record, SubmissionKind, SubmissionRecord};
 use crate::rundir::RunDir;
 use crate::scheduler::{DependencyKind, JobRequest, Rendered, Scheduler, SchedulerError};
 use crate::workflow::{Delivery, Graph, Items, TaskIndex};
@@ -59,6 +59,8 @@ pub enum PreviewedRole {
     Dispatch,
     /// To plan again should a dispatch fail.
     Guard,
+    /// To look some time later whether the run has come to a halt.
+    Watch,
 }
 
 /// A task of which elements are left for later.
@@ -100,7 +102,9 @@ pub fn preview(
     services: &Services,
 ) -> Result<Preview, EngineError> {
     let path = RunDir::foresee(&request.run_dir)?;
-    let launcher = launcher(&request, |program| pinned(&path, program))?;
+    let launcher = launcher(request.program.as_deref(), &request.launcher, |program| {
+        pinned(&path, program)
+    })?;
     let graph = Graph::check(request.graph.description().clone())?;
     let run = RunDir::imagine(path, record(request, launcher, scheduler, services)?);
     let mut state = State::new(&graph);
@@ -111,6 +115,10 @@ pub fn preview(
             state: &state,
             dispatch: run.record().dispatch,
             own: None,
+            room: Room {
+                jobs: run.record().backend.max_queued,
+                at_once: None,
+            },
         },
         scheduler.capabilities(),
         &NothingRemembered,
@@ -120,9 +128,16 @@ pub fn preview(
     for action in actions {
         match action {
             Action::Record(record) => state.apply(&record),
-            Action::Cancel(_) => {}
+            Action::Cancel(_) | Action::Withdraw(_) => {}
             Action::Send(submission) => {
-                let Some(request) = job_request(&run, &graph, &state, &submission) else {
+                let Some(request) = job_request(
+                    &run,
+                    &graph,
+                    &state,
+                    scheduler.capabilities(),
+                    &submission,
+                    services.clock.now_ms(),
+                ) else {
                     continue;
                 };
                 let id = placeholder(requests.len() + 1)?;
@@ -177,6 +192,7 @@ fn role(graph: &Graph, submission: &SubmissionRecord) -> PreviewedRole {
         },
         SubmissionKind::Dispatch => PreviewedRole::Dispatch,
         SubmissionKind::Guard { .. } => PreviewedRole::Guard,
+        SubmissionKind::Watch { .. } => PreviewedRole::Watch,
     }
 }
 
@@ -190,7 +206,7 @@ fn later(
 ) -> Option<LaterTask> {
     let waits_for = waits_for(graph, state, task)?;
     let submission = one_element(run, task);
-    let request = job_request(run, graph, state, &submission)?;
+    let request = job_request(run, graph, state, scheduler.capabilities(), &submission, 0)?;
     Some(LaterTask {
         task: graph.declared(task).name.clone(),
         array: graph.is_array(task),
@@ -209,6 +225,7 @@ fn one_element(run: &RunDir, task: TaskIndex) -> SubmissionRecord {
             attempt: 1,
             elements: ElementSet::range(0, 1),
             batch: 1,
+            raised: Raised::default(),
         },
         after: Vec::new(),
         at_most: None,

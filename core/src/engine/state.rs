@@ -312,6 +312,9 @@ impl State {
             Record::Finished { state } => {
                 self.finished = Some(*state);
                 self.is_released = true;
+                // What is still queued was cancelled: should the run go on, it does not drive it.
+                let live: Vec<u32> = self.live().map(|(position, _)| position).collect();
+                live.into_iter().for_each(|position| self.close(position));
             }
         }
     }

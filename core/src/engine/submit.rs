@@ -71,7 +71,9 @@ pub async fn submit(
         return Err(unknown_launcher());
     }
     let path = RunDir::prepare(&request.run_dir)?;
-    let launcher = launcher(&request, |program| pin(&path, program))?;
+    let launcher = launcher(request.program.as_deref(), &request.launcher, |program| {
+        pin(&path, program)
+    })?;
     for file in &request.files {
         pin(&path, file)?;
     }
@@ -95,7 +97,7 @@ pub async fn submit(
             refused: Some((task, message)),
             ..
         } => {
-            let CancelReport { .. } = cancel(&dir, scheduler, services).await?;
+            let CancelReport { .. } = cancel(&dir, scheduler, services, &[]).await?;
             Err(EngineError::Refused { task, message })
         }
         Dispatched::Done {
@@ -135,14 +137,15 @@ pub(super) fn record(
 
 /// Returns how a job starts reflow, where `pinned` returns the place of a program in the run directory.
 pub(super) fn launcher(
-    request: &SubmitRequest,
+    program: Option<&Path>,
+    given: &[String],
     pinned: impl FnOnce(&Path) -> io::Result<PathBuf>,
 ) -> Result<Vec<String>, EngineError> {
-    let Some(program) = &request.program else {
-        return if request.launcher.is_empty() {
+    let Some(program) = program else {
+        return if given.is_empty() {
             Err(unknown_launcher())
         } else {
-            Ok(request.launcher.clone())
+            Ok(given.to_vec())
         };
     };
     let pinned = pinned(program)?.into_os_string();
@@ -167,7 +170,7 @@ pub(super) fn pinned(run_dir: &Path, file: &Path) -> io::Result<PathBuf> {
 }
 
 /// Copies a file into the run directory under a name that tells its content.
-fn pin(run_dir: &Path, file: &Path) -> io::Result<PathBuf> {
+pub(super) fn pin(run_dir: &Path, file: &Path) -> io::Result<PathBuf> {
     let path = pinned(run_dir, file)?;
     if let Some(parent) = path.parent() {
         crate::fault::reach("submit/pin-folder");

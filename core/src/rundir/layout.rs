@@ -180,6 +180,7 @@ impl RunDir {
         Self {
             path,
             record: Arc::new(record),
+            updates: 0,
         }
     }
 

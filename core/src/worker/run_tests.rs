@@ -16,7 +16,7 @@ use crate::results::{
     IndexClaim, Outcome, ResultRecord, Spool, SpoolContent, SpoolWriter, WorkerRecord, read_spool,
 };
 use crate::rundir::testing::empty_run;
-use crate::rundir::{Owner, RunDir, SubmissionFile, SubmissionHeader, ValueRef};
+use crate::rundir::{Owner, Request, RunDir, SubmissionFile, SubmissionHeader, ValueRef};
 
 /// A run of one task `t`, whose upstream `up` is task 0.
 struct Rig {
@@ -434,7 +434,8 @@ fn a_body_that_was_started_is_not_started_again_when_its_index_is() {
 #[test]
 fn nothing_is_run_in_a_cancelled_run() {
     let rig = Rig::new();
-    fs::write(rig.dir.inside("cancel").join("1"), "").expect("written");
+    let all = Request::Cancel { what: Vec::new() };
+    rig.dir.request(&all).expect("written");
     let result = rig.one(json!({"body": script("touch ran")}));
     assert_eq!(result.outcome, Outcome::Cancelled);
     assert!(!rig.path("ran").exists());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Count, Planner};
+use super::{Action, Count, Planner, Room};
 use crate::elements::ElementSet;
 use crate::engine::{ElementState, Width};
 use crate::id::Tag;
@@ -63,12 +63,24 @@ impl Planner<'_> {
             alike.entry(key).or_default().insert(element);
         }
         for (alike, elements) in alike {
-            for chunk in self.chunks(task, &elements) {
-                if !self.has_room() {
+            let mut rest = elements;
+            while !rest.is_empty() {
+                let most = self.most_at_once(task);
+                if most == 0 {
                     self.is_held = true;
                     return;
                 }
-                self.send_chunk(task, &alike, chunk, &needs, &spread);
+                let mut parts = rest.chunks(most).into_iter();
+                if self.snapshot.room == Room::default() {
+                    parts.for_each(|part| self.send_chunk(task, &alike, part, &needs, &spread));
+                    break;
+                }
+                // What was sent leaves less room for the rest.
+                let first = parts.next().unwrap_or_default();
+                rest = parts
+                    .flat_map(|part| part.iter().collect::<Vec<_>>())
+                    .collect();
+                self.send_chunk(task, &alike, first, &needs, &spread);
             }
         }
     }
@@ -121,10 +133,6 @@ impl Planner<'_> {
         most.saturating_sub(DRIVERS).max(1).saturating_sub(queued)
     }
 
-    fn has_room(&self) -> bool {
-        self.snapshot.room.at_once != Some(0) && self.room() > 0
-    }
-
     /// Returns whether a waiting element can be sent now.
     fn is_ready(
         &self,
@@ -154,8 +162,8 @@ impl Planner<'_> {
                 .all(|need| need.item(element).is_none_or(|item| is_there(need, item)))
     }
 
-    /// Splits elements into arrays that the batch system takes.
-    fn chunks(&self, task: TaskIndex, elements: &ElementSet) -> Vec<ElementSet> {
+    /// Returns how many elements of a task one array may carry now.
+    fn most_at_once(&self, task: TaskIndex) -> u32 {
         let declared = self.snapshot.graph.declared(task);
         let mut most = self.capabilities.array_limit.unwrap_or(u32::MAX);
         if let Some(parallel) = declared
@@ -165,13 +173,13 @@ impl Planner<'_> {
             most = most.min(parallel);
         }
         if let Some(at_once) = self.snapshot.room.at_once {
-            most = most.min(at_once.max(1));
+            most = most.min(at_once);
         }
         if let Some(jobs) = self.snapshot.room.jobs {
             // Several arrays, so that what has ended makes room before all of it has.
-            most = most.min((jobs / PARTS).max(1)).min(self.room().max(1));
+            most = most.min((jobs / PARTS).max(1)).min(self.room());
         }
-        elements.chunks(most.saturating_mul(declared.batch.unwrap_or(1).max(1)))
+        most.saturating_mul(declared.batch.unwrap_or(1).max(1))
     }
 
     /// Returns the upstream elements that single elements of `task` need.
@@ -203,6 +211,29 @@ impl Planner<'_> {
         needs
     }
 
+    /// Returns whether a submission still carries some of these elements.
+    fn carries(&self, position: u32, task: TaskIndex, items: &ElementSet) -> bool {
+        let state = self.state.task(task);
+        !state.is_reissued
+            || items.iter().any(|item| {
+                let entry = state.elements.get(item as usize);
+                entry.is_some_and(|it| it.submission == position && !it.state.is_ended())
+            })
+    }
+
+    /// Returns whether a submission can still succeed as a whole: nothing was taken out of it.
+    fn is_intact(&self, position: u32, task: TaskIndex) -> bool {
+        let state = self.state.task(task);
+        !state.is_reissued
+            || match &self.state.submission(position).record.kind {
+                SubmissionKind::Elements { elements, .. } => elements.iter().all(|element| {
+                    let entry = state.elements.get(element as usize);
+                    entry.is_some_and(|it| it.submission == position)
+                }),
+                _ => true,
+            }
+    }
+
     fn send_chunk(
         &mut self,
         task: TaskIndex,
@@ -232,10 +263,13 @@ impl Planner<'_> {
                 else {
                     continue;
                 };
-                if !theirs.intersects(&items) {
+                if !theirs.intersects(&items) || !self.carries(*position, need.task, &items) {
                     continue;
                 }
-                let same = need.offset == 0 && *theirs == elements && *their_batch == batch;
+                let same = need.offset == 0
+                    && *theirs == elements
+                    && *their_batch == batch
+                    && self.is_intact(*position, need.task);
                 let kind = match () {
                     () if same && indices == 1 => after_ok,
                     () if same && self.capabilities.element_wise => DependencyKind::ElementWise,
@@ -249,7 +283,12 @@ impl Planner<'_> {
         }
         for need in needs {
             for position in &self.state.task(*need).live {
-                edges.insert(*position, after_ok);
+                let kind = if self.is_intact(*position, *need) {
+                    after_ok
+                } else {
+                    DependencyKind::Any
+                };
+                edges.insert(*position, kind);
             }
         }
         if declared.array_parallelism.is_some() {

@@ -7,11 +7,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::elements::ElementSet;
-use crate::engine::plan::{Action, NothingRemembered, Snapshot, plan};
+use crate::engine::plan::{Action, NothingRemembered, Room, Snapshot, plan, select};
 use crate::engine::{ElementState, State};
 use crate::id::{JobId, RunId, Tag};
-use crate::journal::{Edge, NotSent, Record, SubmissionKind, SubmissionRecord};
-use crate::rundir::DispatchMode;
+use crate::journal::{Edge, HandBack, NotSent, Record, Reopen, SubmissionKind, SubmissionRecord};
+use crate::rundir::{DispatchMode, Selection};
 use crate::scheduler::{Capabilities, DependencyKind, FailedParent};
 use crate::workflow::{Graph, TaskIndex};
 
@@ -20,6 +20,7 @@ pub(super) struct Case {
     pub(super) state: State,
     pub(super) capabilities: Capabilities,
     pub(super) dispatch: DispatchMode,
+    pub(super) room: Room,
     own: Option<Tag>,
     run: RunId,
     /// What a submission is called here: its task, or `d1`, `g1`, …; a second one of a task is `x#2`.
@@ -75,6 +76,7 @@ impl Case {
             },
             dispatch: DispatchMode::Job,
             own: None,
+            room: Room::default(),
             run: RunId::new("20260101-000000-abcdef").expect("an id"),
             names: BTreeMap::new(),
             named: BTreeMap::new(),
@@ -85,15 +87,19 @@ impl Case {
         self.graph.find(name).expect("a task of the workflow")
     }
 
-    fn look(&self) -> Vec<Action> {
-        let snapshot = Snapshot {
+    fn snapshot(&self) -> Snapshot<'_> {
+        Snapshot {
             run: &self.run,
             graph: &self.graph,
             state: &self.state,
             dispatch: self.dispatch,
             own: self.own.as_ref(),
-        };
-        plan(snapshot, &self.capabilities, &NothingRemembered)
+            room: self.room,
+        }
+    }
+
+    fn look(&self) -> Vec<Action> {
+        plan(self.snapshot(), &self.capabilities, &NothingRemembered)
     }
 
     /// Plans, does what was planned, and returns it as text; planning again must give nothing.
@@ -108,6 +114,13 @@ impl Case {
                     let names: Vec<&str> =
                         tags.iter().map(|tag| self.names[tag].as_str()).collect();
                     let _ = write!(text, "cancel {}", names.join(", "));
+                }
+                Action::Withdraw(parts) => {
+                    let parts = parts.iter();
+                    let names: Vec<String> = parts
+                        .map(|(tag, elements)| format!("{}{}", self.names[tag], ranges(elements)))
+                        .collect();
+                    let _ = write!(text, "withdraw {}", names.join(", "));
                 }
             }
             text.push('\n');
@@ -128,7 +141,7 @@ impl Case {
                     self.state.apply(&Record::Intent(submission.clone()));
                     self.state.apply(&Record::Submitted { tag, job });
                 }
-                Action::Cancel(_) => {}
+                Action::Cancel(_) | Action::Withdraw(_) => {}
             }
         }
         assert_eq!(self.look(), [], "planning again");
@@ -142,6 +155,7 @@ impl Case {
             }
             SubmissionKind::Dispatch => "d".to_owned(),
             SubmissionKind::Guard { .. } => "g".to_owned(),
+            SubmissionKind::Watch { .. } => "w".to_owned(),
         };
         let number = self.named.entry(base.clone()).or_default();
         *number += 1;
@@ -214,6 +228,14 @@ impl Case {
                 ranges(elements),
                 state.word()
             ),
+            Record::Reopened {
+                task,
+                elements,
+                why,
+            } => format!("reopen {}{} {why:?}", name(task), ranges(elements)).to_lowercase(),
+            Record::HandedBack { tag, elements, why } => {
+                format!("back {}{} {why:?}", self.names[tag], ranges(elements)).to_lowercase()
+            }
             Record::Finished { state } => format!("finished {state:?}").to_lowercase(),
             other => format!("{other:?}"),
         }
@@ -248,14 +270,41 @@ impl Case {
                 ended: vec![(state, part)],
                 handed_back: ElementSet::new(),
                 items: items.to_vec(),
+                causes: Vec::new(),
             });
         }
+    }
+
+    /// Somebody asks for another try of elements of tasks, or of everything.
+    pub(super) fn retry(&mut self, what: &[(&str, Option<&[u32]>)]) -> String {
+        let what: Vec<Selection> = what
+            .iter()
+            .map(|(task, elements)| Selection {
+                task: self.task(task),
+                elements: elements.map(|elements| elements.iter().copied().collect()),
+            })
+            .collect();
+        let selected = select(self.snapshot(), &self.capabilities, &what);
+        let mut text = String::new();
+        for (task, elements) in selected {
+            let why = Reopen::Request;
+            let record = Record::Reopened {
+                task,
+                elements,
+                why,
+            };
+            text.push_str(&self.record_text(&record));
+            text.push('\n');
+            self.state.apply(&record);
+        }
+        text
     }
 
     /// The workers of `elements` found an input missing.
     pub(super) fn hand_back(&mut self, task: &str, elements: &[u32]) {
         for (tag, elements) in self.carriers(task, elements) {
-            self.state.apply(&Record::HandedBack { tag, elements });
+            let why = HandBack::Unstarted;
+            self.state.apply(&Record::HandedBack { tag, elements, why });
         }
     }
 
@@ -265,6 +314,17 @@ impl Case {
             message: "busy".to_owned(),
         };
         let tag = self.tag(name);
+        self.state.apply(&Record::NotSent { tag, why });
+    }
+
+    /// The batch system refused a submission for good: it was announced, and has no job.
+    pub(super) fn refused(&mut self, name: &str) {
+        let tag = self.tag(name);
+        let position = self.state.position(&tag).expect("announced") as usize;
+        self.state.submissions[position].job = None;
+        let why = NotSent::Rejected {
+            message: "no such partition".to_owned(),
+        };
         self.state.apply(&Record::NotSent { tag, why });
     }
 

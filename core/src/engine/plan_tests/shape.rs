@@ -94,7 +94,10 @@ fn element_wise_only_between_arrays_of_the_same_elements_and_batch() {
     case.hand_back("half", &[2]);
     assert_snapshot!(case.planned_by("d2"), @"
     send half#2[2..3] after -
-    send d3 after half#2:any sum:any
+    back sum[0..1] replaced
+    withdraw sum[0..1]
+    send sum#2[0..1] after half:any half#2:ok
+    send d3 after sum#2:any
     ");
 
     let mut case = Case::new(&[

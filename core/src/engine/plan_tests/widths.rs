@@ -110,8 +110,9 @@ fn steps_are_put_one_behind_the_other() {
     width left = 2
     send left[0..2] after -
     width each = 3
-    send each[0..3] after one:any left:any
-    send d2 after each:any
+    send each[0..1] after one:ok
+    send each#2[1..3] after left:any
+    send d2 after each#2:any each:any
     ");
     // A failure hits the element that stands one further.
     case.end("one", &[0], ElementState::Succeeded);
