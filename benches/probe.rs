@@ -140,6 +140,7 @@ fn snapshot<'a>(run: &'a RunId, graph: &'a Graph, state: &'a State) -> Snapshot<
         state,
         dispatch: DispatchMode::Job,
         own: None,
+        room: reflow_core::engine::Room::default(),
     }
 }
 
@@ -178,7 +179,7 @@ fn carry_out(state: &mut State, actions: &[Action]) -> usize {
                 let job = JobId::new(sent.to_string()).expect("a number is one");
                 state.apply(&Record::Submitted { tag, job });
             }
-            Action::Cancel(_) => {}
+            Action::Cancel(_) | Action::Withdraw(_) => {}
         }
     }
     sent
@@ -220,6 +221,7 @@ fn fan_out(count: u32, limit: u32) {
         ended: vec![(ElementState::Succeeded, ElementSet::range(0, 1))],
         handed_back: ElementSet::new(),
         items: vec![(0, count)],
+        causes: Vec::new(),
     });
     timed(|| {
         let actions = plan(
@@ -257,6 +259,7 @@ fn fan_out(count: u32, limit: u32) {
                 ended,
                 handed_back: ElementSet::new(),
                 items: Vec::new(),
+                causes: Vec::new(),
             });
         }
         plan(

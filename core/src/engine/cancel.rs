@@ -47,6 +47,15 @@ pub async fn cancel(
         was_over: true,
         left: Vec::new(),
     };
+    if state.finished == Some(RunState::Cancelled) && what.is_empty() {
+        // Whoever cancelled it may not have come to the end of it.
+        let (left, was_any) = sweep(&state, scheduler).await?;
+        return Ok(CancelReport {
+            was_over: !was_any,
+            left,
+            ..nothing(&state)
+        });
+    }
     if state.finished.is_some() {
         return Ok(nothing(&state));
     }
@@ -92,7 +101,7 @@ pub async fn cancel(
         }
     }
     let state = State::read(dir, &graph)?;
-    let left = sweep(&state, scheduler).await?;
+    let (left, _) = sweep(&state, scheduler).await?;
     Ok(CancelReport {
         state: state.finished.unwrap_or(RunState::Cancelled),
         was_over: false,
@@ -206,7 +215,11 @@ fn is_left(state: &JobState) -> bool {
 }
 
 /// Cancels everything that carries a tag of the run until nothing of it is left, twice in a row.
-async fn sweep(state: &State, scheduler: &dyn Scheduler) -> Result<Vec<JobId>, EngineError> {
+/// Returns what is left all the same, and whether there was anything.
+async fn sweep(
+    state: &State,
+    scheduler: &dyn Scheduler,
+) -> Result<(Vec<JobId>, bool), EngineError> {
     let tags: Vec<Tag> = state
         .submissions
         .iter()
@@ -214,6 +227,7 @@ async fn sweep(state: &State, scheduler: &dyn Scheduler) -> Result<Vec<JobId>, E
         .collect();
     let mut left = Vec::new();
     let mut empty = 0;
+    let mut was_any = false;
     for look in 0..LOOKS {
         if look > 0 {
             tokio::time::sleep(APART).await;
@@ -245,9 +259,10 @@ async fn sweep(state: &State, scheduler: &dyn Scheduler) -> Result<Vec<JobId>, E
             }
         } else {
             empty = 0;
+            was_any = true;
             let targets: Vec<Target> = left.iter().cloned().map(Target::whole).collect();
             scheduler.cancel(&targets).await?;
         }
     }
-    Ok(left)
+    Ok((left, was_any))
 }

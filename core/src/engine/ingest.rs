@@ -10,9 +10,9 @@ use super::{ElementState, Phase, State};
 use crate::elements::ElementSet;
 use crate::id::Tag;
 use crate::journal::{Record, SubmissionKind};
-use crate::results::{Outcome, ResultRecord, Spool, SpoolFrame, read_spool};
+use crate::results::{Outcome, ResultRecord, Spool, SpoolFrame, WorkerRecord, read_spool};
 use crate::rundir::RunDir;
-use crate::scheduler::EndReason;
+use crate::scheduler::{EndReason, ExitStatus, Memory};
 use crate::segment::write_pack;
 use crate::workflow::{Graph, Items, TaskIndex};
 
@@ -193,27 +193,67 @@ fn write_free(
     Ok(number)
 }
 
-/// Writes a pack with the one result of an element whose end was decided otherwise, so that its output
-/// is still found.
-pub(super) fn pack_one(
+/// Puts together what is known of an element whose end was decided otherwise than by a result: what its
+/// worker saw, and what the batch system says.
+pub(super) fn told(
+    element: u32,
+    seen: Option<&ResultRecord>,
+    exit: Option<&ExitStatus>,
+) -> Option<ResultRecord> {
+    if seen.is_none() && exit.is_none() {
+        return None;
+    }
+    let mut result = seen
+        .cloned()
+        .unwrap_or_else(|| ResultRecord::new(element, Outcome::Interrupted));
+    if let Some(exit) = exit {
+        if result.exit_status.is_none() && result.signal.is_none() {
+            (result.exit_status, result.signal) = (exit.code, exit.signal);
+        }
+        let elapsed = exit.elapsed.map_or(0, |elapsed| elapsed.as_millis() as u64);
+        result.wall_ms = result.wall_ms.max(elapsed);
+        let peak = exit.peak_memory.map_or(0, Memory::kibibytes);
+        result.peak_kib = result.peak_kib.max(peak);
+        if result.worker.is_none() {
+            result.worker = exit.node.as_ref().map(|node| WorkerRecord {
+                job: None,
+                node: node.clone(),
+                log: String::new(),
+            });
+        }
+    }
+    Some(result)
+}
+
+/// Writes a pack of what is known of elements whose end was decided otherwise than by a result, so that
+/// it, and their output, are still found.
+pub(super) fn pack_told(
     dir: &RunDir,
     state: &State,
     position: u32,
-    result: ResultRecord,
-) -> io::Result<Record> {
+    told: Vec<ResultRecord>,
+) -> io::Result<Option<Record>> {
+    if told.is_empty() {
+        return Ok(None);
+    }
     let submission = state.submission(position);
     let tag = submission.record.tag.clone();
-    let element = result.element;
-    let records = vec![(element, serde_json::to_vec(&SpoolFrame::End(result))?)];
+    let mut records = Vec::with_capacity(told.len());
+    for result in told {
+        records.push((
+            result.element,
+            serde_json::to_vec(&SpoolFrame::End(result))?,
+        ));
+    }
     let pack = write_free(dir, &tag, submission.packs, records)?;
-    Ok(Record::Ingested {
+    Ok(Some(Record::Ingested {
         tag,
         pack,
         ended: Vec::new(),
         handed_back: ElementSet::new(),
         items: Vec::new(),
         causes: Vec::new(),
-    })
+    }))
 }
 
 /// Marks a submission as over and removes its spool, when nothing more can come from it.
@@ -238,7 +278,7 @@ mod tests {
 
     use super::*;
     use crate::journal::SubmissionRecord;
-    use crate::results::{IndexClaim, WorkerRecord};
+    use crate::results::IndexClaim;
     use crate::rundir::testing::empty_run;
 
     /// Returns what is recorded when the only element came back, after it did so `returns` times.

@@ -3,7 +3,7 @@
 //! The worker's result comes first, the batch system second; an element is given up only when both have
 //! been looked at, the results again after a grace period.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
@@ -58,6 +58,8 @@ pub(super) enum Verdict {
         state: ElementState,
         reason: Option<EndReason>,
         message: String,
+        /// What the batch system says of each.
+        exits: BTreeMap<u32, ExitStatus>,
     },
     /// Elements will not be run by their job, and their body was never started.
     NeverStarted { position: u32, elements: ElementSet },
@@ -130,6 +132,12 @@ pub(super) fn judge(
         let is_void = matches!(Owner::read(&dir.owner(&record.tag)), Ok(Some(Owner::Void)));
         let started = spooled.started.get(position);
         let mut groups: BTreeMap<String, (Ruling, ElementSet)> = BTreeMap::new();
+        let mut exits: BTreeMap<u32, ExitStatus> = BTreeMap::new();
+        let started_indices: BTreeSet<u32> = started
+            .into_iter()
+            .flatten()
+            .map(|element| elements.rank(*element) / batch)
+            .collect();
         for (rank, element) in (0u32..).zip(elements.iter()) {
             let entry = state.task(*task).elements.get(element as usize);
             if !entry.is_some_and(|entry| {
@@ -155,6 +163,7 @@ pub(super) fn judge(
                 exit,
                 is_void,
                 started: started.is_some_and(|started| started.contains(&element)),
+                index_started: started_indices.contains(&index),
                 interrupted: spooled
                     .interrupted
                     .get(&(*position, element))
@@ -162,6 +171,7 @@ pub(super) fn judge(
                 returns: state.returns.get(&(*task, element)).copied().unwrap_or(0),
             };
             let ruling = evidence.rule();
+            exits.extend(exit.map(|exit| (element, exit.clone())));
             groups
                 .entry(format!("{ruling:?}"))
                 .or_insert_with(|| (ruling, ElementSet::new()))
@@ -179,6 +189,10 @@ pub(super) fn judge(
                     reason,
                     message,
                 } => Verdict::Ended {
+                    exits: elements
+                        .iter()
+                        .filter_map(|element| Some((element, exits.get(&element)?.clone())))
+                        .collect(),
                     position: *position,
                     task: *task,
                     elements,
@@ -200,6 +214,8 @@ struct Evidence<'a> {
     is_void: bool,
     /// Whether its body was started.
     started: bool,
+    /// Whether the body of an element of the same array index was.
+    index_started: bool,
     /// The signal that its worker was told to end by.
     interrupted: Option<i32>,
     /// How often it came back unstarted.
@@ -225,7 +241,12 @@ impl Evidence<'_> {
         };
         let Some(exit) = self.exit else {
             return match () {
-                () if self.started || self.interrupted.is_some() => end(
+                () if let Some(signal) = self.interrupted => end(
+                    ElementState::Failed,
+                    Some(EndReason::Failed),
+                    format!("ended by signal {signal}, and the batch system does not know why"),
+                ),
+                () if self.started => end(
                     ElementState::Lost,
                     Some(EndReason::Lost),
                     "its worker stopped without a result, and the batch system does not know its job any more".to_owned(),
@@ -238,7 +259,15 @@ impl Evidence<'_> {
                 ),
             };
         };
-        if self.is_void && !self.started && self.returns < MOST_RETURNS {
+        let may_return = !self.started && self.returns < MOST_RETURNS;
+        let is_no_fault_of_its = matches!(
+            exit.reason,
+            EndReason::DependencyFailed
+                | EndReason::Lost
+                | EndReason::NodeFailure
+                | EndReason::Preempted
+        );
+        if may_return && (self.is_void || self.index_started || is_no_fault_of_its) {
             return Ruling::HandBack;
         }
         let native = exit
@@ -282,9 +311,6 @@ impl Evidence<'_> {
                 reason,
                 format!("its job was cancelled in the batch system{native}"),
             ),
-            EndReason::DependencyFailed if !self.started && self.returns < MOST_RETURNS => {
-                Ruling::HandBack
-            }
             EndReason::Completed | EndReason::Failed if !self.started => end(
                 ElementState::Failed,
                 Some(EndReason::StartFailure),
@@ -292,6 +318,14 @@ impl Evidence<'_> {
                     "its job ended with {how} before the body started{native}; the output of the job says why"
                 ),
             ),
+            EndReason::Completed | EndReason::Failed if self.interrupted.is_some() => {
+                let signal = self.interrupted.unwrap_or_default();
+                end(
+                    ElementState::Failed,
+                    Some(EndReason::Failed),
+                    format!("ended by signal {signal}"),
+                )
+            }
             _ => end(
                 ElementState::Lost,
                 reason,

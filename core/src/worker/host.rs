@@ -4,16 +4,19 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use fs_err as fs;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::body;
 use super::environment::Variables;
 use super::launch::Launcher;
 use super::logs::{Logs, Which};
+use super::memory::OutOfMemory;
 use crate::host::CompiledCommand;
 use crate::id::ParameterName;
 use crate::results::{Outcome, ResultRecord, SpoolWriter};
 use crate::rundir::RunDir;
+use crate::scheduler::EndReason;
 
 /// Knows the bodies of tasks: the part of a worker that differs between task hosts.
 pub trait TaskHost {
@@ -71,6 +74,7 @@ impl Call<'_> {
 pub(super) struct CommandHost {
     command: CompiledCommand,
     launcher: Launcher,
+    out_of_memory: OutOfMemory,
 }
 
 impl TaskHost for CommandHost {
@@ -127,10 +131,11 @@ impl CommandHost {
         Self {
             command,
             launcher: Launcher::default(),
+            out_of_memory: OutOfMemory::watch(),
         }
     }
 
-    fn judge(&self, call: &Call<'_>, ended: &body::Ended) -> ResultRecord {
+    fn judge(&mut self, call: &Call<'_>, ended: &body::Ended) -> ResultRecord {
         let mut result = ResultRecord::new(call.element, Outcome::Failed);
         result.exit_status = ended.code;
         result.signal = ended.signal;
@@ -154,7 +159,16 @@ impl CommandHost {
             (None, Some(signal)) => result.message = Some(format!("ended by signal {signal}")),
             (None, None) => result.message = Some("it ended, and nobody knows how".to_owned()),
         }
-        if ended.interrupted && result.outcome != Outcome::Succeeded {
+        if result.outcome == Outcome::Succeeded {
+            return result;
+        }
+        // A body that was killed outright says nothing; the batch system may know more.
+        let is_killed = ended.signal == Some(Signal::KILL.as_raw());
+        if self.out_of_memory.has_killed() {
+            result.cause = Some(EndReason::Memory);
+            let how = result.message.take().unwrap_or_default();
+            result.message = Some(format!("it used more memory than it asked for ({how})"));
+        } else if ended.interrupted || is_killed {
             result.outcome = Outcome::Interrupted;
         }
         result

@@ -10,6 +10,7 @@ mod host;
 mod inputs;
 mod launch;
 mod logs;
+mod memory;
 mod run;
 #[cfg(test)]
 mod run_tests;

@@ -92,17 +92,20 @@ impl Pass<'_> {
                 state,
                 reason,
                 message,
+                exits,
             } => {
                 // Results that were written since they were looked for come first.
                 if self.set_aside(position, &elements)? {
                     return Ok(true);
                 }
-                for element in elements.iter() {
-                    if let Some(result) = spooled.interrupted.get(&(position, element)) {
-                        let record =
-                            ingest::pack_one(self.dir, &self.state, position, result.clone())?;
-                        self.record(record)?;
-                    }
+                let told = elements.iter().filter_map(|element| {
+                    let result = spooled.interrupted.get(&(position, element));
+                    ingest::told(element, result, exits.get(&element))
+                });
+                if let Some(record) =
+                    ingest::pack_told(self.dir, &self.state, position, told.collect())?
+                {
+                    self.record(record)?;
                 }
                 self.record(Record::Ended {
                     task,

@@ -87,6 +87,7 @@ fn a_request_runs_what_failed_and_what_was_skipped_for_it() {
     send square#2[2..3] try 2 after -
     reopen half[2..3] upstream
     send half#2[2..3] try 2 after square#2:ok
+    send d3 after half#2:any
     ");
 }
 
