@@ -133,8 +133,10 @@ fn ask(dir: &RunDir, own: Option<&Tag>) -> io::Result<PathBuf> {
 
 /// Returns the job that made a request, if one did.
 pub(super) fn asker(request: &Path) -> io::Result<Option<Tag>> {
-    match fs::read_to_string(request) {
-        Ok(text) => Ok(Tag::new(text).ok()),
+    match fs::read(request) {
+        Ok(bytes) => Ok(String::from_utf8(bytes)
+            .ok()
+            .and_then(|text| Tag::new(text).ok())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
@@ -144,7 +146,12 @@ pub(super) fn asker(request: &Path) -> io::Result<Option<Tag>> {
 pub(super) fn wakes(dir: &RunDir) -> io::Result<Vec<PathBuf>> {
     let mut wakes = Vec::new();
     for entry in fs::read_dir(dir.inside("wake"))? {
-        let path = entry?.path();
+        let entry = entry?;
+        // A directory is nobody's request.
+        if entry.file_type()?.is_dir() {
+            continue;
+        }
+        let path = entry.path();
         if path
             .file_name()
             .is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."))

@@ -311,7 +311,14 @@ impl Evidence<'_> {
                 reason,
                 format!("its job was cancelled in the batch system{native}"),
             ),
-            EndReason::Completed | EndReason::Failed if !self.started => end(
+            EndReason::Completed if !self.started => end(
+                ElementState::Lost,
+                Some(EndReason::Lost),
+                format!(
+                    "its job ended in order{native}, and its result is not there: the file of results was damaged or removed"
+                ),
+            ),
+            EndReason::Failed if !self.started => end(
                 ElementState::Failed,
                 Some(EndReason::StartFailure),
                 format!(
