@@ -37,7 +37,7 @@ pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
     let mut logs = Vec::new();
     for SelectedName { task, elements } in elements {
         let Some(elements) = elements else {
-            match engine::logs(&run, task.as_str(), None) {
+            match engine::logs(&run, task.as_str(), None, None) {
                 Ok(found) => logs.extend(found),
                 // A task without elements yet has no output; that is an answer where all are asked for.
                 Err(EngineError::NoValue(_)) if args.elements.is_empty() => {}
@@ -46,7 +46,7 @@ pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
             continue;
         };
         for index in elements.iter() {
-            logs.extend(engine::logs(&run, task.as_str(), Some(index))?);
+            logs.extend(engine::logs(&run, task.as_str(), Some(index), None)?);
         }
     }
     if context.output.json {

@@ -42,6 +42,6 @@ pub use services::{FaultPoints, NoProbe, Probe, Services};
 pub use state::{
     Attempts, Element, PastAttempt, Phase, State, Submission, TaskState, Verdict, Width,
 };
-pub use status::status;
+pub use status::{element, status};
 pub use submit::{SubmitRequest, new_run_id, submit};
 pub use wait::{WaitOptions, wait};

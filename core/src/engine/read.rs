@@ -48,36 +48,50 @@ pub fn result(dir: &RunDir, task: &str, index: Option<u32>) -> Result<Value, Eng
     })
 }
 
-/// Returns the output of an element, or of all elements of a task that have any.
-pub fn logs(dir: &RunDir, task: &str, index: Option<u32>) -> Result<Vec<ElementLog>, EngineError> {
+/// Returns the output of an element, or of all elements of a task that have any: of their newest try, or
+/// of the one that is named, from 1.
+pub fn logs(
+    dir: &RunDir,
+    task: &str,
+    index: Option<u32>,
+    attempt: Option<u32>,
+) -> Result<Vec<ElementLog>, EngineError> {
     let mut view = View::read(dir)?;
     let task = view.task(task)?;
     let elements = elements_asked_for(&view, task, index)?;
     let declared = view.graph.declared(task);
     let (name, is_array) = (declared.name.to_string(), declared.array);
+    let elements_are_one = elements.len() == 1;
     let mut logs = Vec::with_capacity(elements.len());
     for element in elements {
-        let result = view.result(task, element)?;
-        let entry = view
-            .state
-            .task(task)
-            .elements
-            .get(element as usize)
-            .copied();
+        let tries = view.tries(task, element);
+        let of = match attempt {
+            None => tries.last(),
+            Some(attempt) => tries.iter().find(|of| u32::from(of.attempt) == attempt),
+        };
+        let Some(of) = of else {
+            if elements_are_one {
+                let last = tries.last().map_or(0, |of| of.attempt);
+                return Err(EngineError::NotFound(format!(
+                    "`{name}` has had {last} attempts, so there is no attempt {}",
+                    attempt.unwrap_or(0)
+                )));
+            }
+            continue;
+        };
+        let result = view.result(task, element, of)?;
         let mut log = ElementLog {
             task: name.clone(),
             index: is_array.then_some(element),
-            attempt: entry.map_or(0, |entry| u32::from(entry.attempt)),
-            state: entry.map_or(ElementState::Waiting, |entry| entry.state),
+            attempt: u32::from(of.attempt),
+            state: of.state,
             stdout: Vec::new(),
             stderr: Vec::new(),
-            directory: entry.filter(|entry| entry.attempt > 0).map(|entry| {
-                view.dir
-                    .logs(&view.state.submission(entry.submission).record.tag)
-            }),
+            directory: of
+                .submission
+                .map(|position| view.dir.logs(&view.state.submission(position).record.tag)),
         };
-        if let Some((base, span)) = result.and_then(|result| log_of(&view, task, element, &result))
-        {
+        if let Some((base, span)) = result.and_then(|result| log_of(&view, of, &result)) {
             log.stdout = part_of(&with_extension(&base, "out"), span.0, span.1)?;
             log.stderr = part_of(&with_extension(&base, "err"), span.2, span.3)?;
         }
@@ -86,7 +100,8 @@ pub fn logs(dir: &RunDir, task: &str, index: Option<u32>) -> Result<Vec<ElementL
     Ok(logs)
 }
 
-fn elements_asked_for(
+/// Returns the elements of a task, or the one that is asked for.
+pub(super) fn elements_asked_for(
     view: &View,
     task: TaskIndex,
     index: Option<u32>,
@@ -134,7 +149,12 @@ fn value(view: &mut View, task: TaskIndex, element: u32) -> Result<Value, Engine
             state.word()
         )));
     }
-    let found = view.result(task, element)?.and_then(|result| result.value);
+    let tries = view.tries(task, element);
+    let found = match tries.last() {
+        Some(of) => view.result(task, element, of)?,
+        None => None,
+    };
+    let found = found.and_then(|result| result.value);
     let found = found.ok_or_else(|| {
         EngineError::NoValue(format!(
             "the result of `{what}` is missing from the run directory"

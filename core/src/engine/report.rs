@@ -34,7 +34,9 @@ impl RunState {
 macro_rules! element_states {
     ($($(#[$doc:meta])* $variant:ident $field:ident),* $(,)?) => {
         /// The state of one element.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
         #[serde(rename_all = "snake_case")]
         pub enum ElementState { $($(#[$doc])* $variant),* }
 
@@ -216,4 +218,46 @@ pub struct ElementReport {
     /// Where its whole output is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<PathBuf>,
+    /// How its worker said that it ended, after it had been given up: kept, and without effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<ElementState>,
+    /// How often it is still tried again without a person, should it fail.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retries_left: u32,
+    /// Earlier tries, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<ElementReport>,
+}
+
+impl ElementReport {
+    /// Returns a report that says nothing but which element it is about.
+    pub fn new(task: TaskName, index: Option<u32>) -> Self {
+        Self {
+            task,
+            index,
+            attempt: 0,
+            state: ElementState::Waiting,
+            reason: None,
+            message: None,
+            exit_status: None,
+            signal: None,
+            job: None,
+            node: None,
+            elapsed: None,
+            peak_memory: None,
+            stderr: String::new(),
+            log: None,
+            late: None,
+            retries_left: 0,
+            past: Vec::new(),
+        }
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde calls"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use fs_err as fs;
 
-use super::view::View;
+use super::ingest::state_of;
+use super::read::elements_asked_for;
+use super::view::{Try, View};
 use super::{
     Counts, ElementReport, ElementState, EngineError, Phase, RunState, RunStatus, TaskStatus, Width,
 };
@@ -120,40 +122,72 @@ fn run_state(view: &View) -> Result<(RunState, Option<String>), EngineError> {
     })
 }
 
+/// Tells all that is known of one element, its earlier tries included.
+///
+/// # Errors
+///
+/// [`EngineError::NotFound`] for a task or an index that the run does not have, [`EngineError::NoValue`]
+/// while the number of elements is not known.
+pub fn element(
+    dir: &RunDir,
+    task: &str,
+    index: Option<u32>,
+) -> Result<Vec<ElementReport>, EngineError> {
+    let mut view = View::read(dir)?;
+    let task = view.task(task)?;
+    let elements = elements_asked_for(&view, task, index)?;
+    let mut reports = Vec::with_capacity(elements.len());
+    for element in elements {
+        reports.push(report(&mut view, task, element)?);
+    }
+    Ok(reports)
+}
+
 /// Tells all that is known of one element.
-pub(super) fn report(view: &mut View, task: TaskIndex, element: u32) -> io::Result<ElementReport> {
-    let result = view.result(task, element)?;
-    let entry = view
-        .state
-        .task(task)
-        .elements
-        .get(element as usize)
-        .copied();
+fn report(view: &mut View, task: TaskIndex, element: u32) -> io::Result<ElementReport> {
+    let tries = view.tries(task, element);
+    let mut reports = Vec::with_capacity(tries.len());
+    for of in &tries {
+        reports.push(report_try(view, task, element, of)?);
+    }
     let declared = view.graph.declared(task);
-    let verdict = view.state.verdicts.get(&(task, element)).cloned();
-    let submission = entry
-        .filter(|entry| entry.attempt > 0)
-        .map(|entry| view.state.submission(entry.submission));
+    let attempts = view.state.attempts.get(&(task, element));
+    let spent = attempts.map_or(0, |it| u32::from(it.automatic));
+    let mut report = reports.pop().unwrap_or_else(|| {
+        ElementReport::new(declared.name.clone(), declared.array.then_some(element))
+    });
+    report.retries_left = declared.retry.retries.saturating_sub(spent);
+    report.past = reports;
+    Ok(report)
+}
+
+fn report_try(
+    view: &mut View,
+    task: TaskIndex,
+    element: u32,
+    of: &Try,
+) -> io::Result<ElementReport> {
+    let result = view.result(task, element, of)?;
+    let late = view.late_result(element, of)?;
+    let declared = view.graph.declared(task);
+    let submission = of
+        .submission
+        .map(|position| view.state.submission(position));
     let mut report = ElementReport {
-        task: declared.name.clone(),
-        index: declared.array.then_some(element),
-        attempt: entry.map_or(0, |entry| u32::from(entry.attempt)),
-        state: entry.map_or(ElementState::Waiting, |entry| entry.state),
-        reason: verdict.as_ref().and_then(|verdict| verdict.reason),
-        message: verdict.as_ref().map(|verdict| verdict.message.clone()),
-        exit_status: None,
-        signal: None,
+        attempt: u32::from(of.attempt),
+        state: of.state,
+        reason: of.reason,
+        message: of.message.clone(),
+        late: late.and_then(|late| state_of(late.outcome)),
         job: submission.and_then(|submission| submission.job.clone()),
-        node: None,
-        elapsed: None,
-        peak_memory: None,
-        stderr: String::new(),
         log: submission.map(|submission| view.dir.logs(&submission.record.tag)),
+        ..ElementReport::new(declared.name.clone(), declared.array.then_some(element))
     };
     if let Some(result) = result {
         if report.message.is_none() {
             report.message.clone_from(&result.message);
         }
+        report.reason = report.reason.or(result.cause);
         report.exit_status = result.exit_status;
         report.signal = result.signal;
         report.elapsed = (result.wall_ms > 0).then(|| Duration::from_millis(result.wall_ms));
@@ -164,7 +198,7 @@ pub(super) fn report(view: &mut View, task: TaskIndex, element: u32) -> io::Resu
             .as_ref()
             .map(|worker| worker.node.clone())
             .filter(|node| !node.is_empty());
-        if let Some((base, span)) = log_of(view, task, element, &result) {
+        if let Some((base, span)) = log_of(view, of, &result) {
             report.stderr = last_lines(&with_extension(&base, "err"), span)?;
             let extension = if span.3 > span.2 { "err" } else { "out" };
             report.log = Some(with_extension(&base, extension));
@@ -174,14 +208,8 @@ pub(super) fn report(view: &mut View, task: TaskIndex, element: u32) -> io::Resu
 }
 
 /// Returns the path of the output of an element without its ending, and the part that is its own.
-pub(super) fn log_of(
-    view: &View,
-    task: TaskIndex,
-    element: u32,
-    result: &ResultRecord,
-) -> Option<(PathBuf, LogSpan)> {
-    let entry = view.state.task(task).elements.get(element as usize)?;
-    let tag = &view.state.submission(entry.submission).record.tag;
+pub(super) fn log_of(view: &View, of: &Try, result: &ResultRecord) -> Option<(PathBuf, LogSpan)> {
+    let tag = &view.state.submission(of.submission?).record.tag;
     let name = &result.worker.as_ref()?.log;
     Some((view.dir.logs(tag).join(name), result.log?))
 }

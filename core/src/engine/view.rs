@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::ingest::state_of;
 use super::{ElementState, EngineError, State};
+use crate::id::Tag;
 use crate::journal::SubmissionKind;
 use crate::results::{Outcome, ResultFinder, ResultRecord, Spool, SpoolContent, read_spool};
 use crate::rundir::RunDir;
+use crate::scheduler::EndReason;
 use crate::workflow::{Graph, TaskIndex};
 
 /// A run at one moment. Needs no lease, and asks nothing of the batch system.
@@ -110,30 +112,96 @@ impl View {
         }
     }
 
-    /// Returns the result of an element's newest try, if its worker wrote one.
+    /// Returns the tries at an element that were sent, the oldest first; the last is the newest.
+    pub(super) fn tries(&self, task: TaskIndex, element: u32) -> Vec<Try> {
+        let key = (task, element);
+        let past = self.state.attempts.get(&key).into_iter();
+        let mut tries: Vec<Try> = past
+            .flat_map(|attempts| &attempts.past)
+            .map(|past| Try {
+                attempt: past.attempt,
+                submission: Some(past.submission),
+                state: past.state,
+                reason: past.reason,
+                message: past.message.clone(),
+            })
+            .collect();
+        let entry = self.state.task(task).elements.get(element as usize);
+        let is_next = |attempt: u16| tries.last().is_none_or(|last| last.attempt < attempt);
+        match entry {
+            Some(entry) if is_next(entry.attempt) => {
+                let verdict = self.state.verdicts.get(&key);
+                tries.push(Try {
+                    attempt: entry.attempt,
+                    submission: (entry.attempt > 0).then_some(entry.submission),
+                    state: entry.state,
+                    reason: self.state.reason(task, element),
+                    message: verdict.map(|verdict| verdict.message.clone()),
+                });
+            }
+            // It waits for its next try.
+            Some(entry) => tries.push(Try {
+                attempt: entry.attempt + 1,
+                submission: None,
+                state: entry.state,
+                reason: None,
+                message: None,
+            }),
+            None => {}
+        }
+        tries
+    }
+
+    /// Returns the result of one try at an element, if its worker wrote one.
     pub(super) fn result(
         &mut self,
         task: TaskIndex,
         element: u32,
+        of: &Try,
     ) -> io::Result<Option<ResultRecord>> {
-        if let Some(result) = self.fresh.get(&(task, element)) {
-            return Ok(Some(result.clone()));
-        }
-        let Some(entry) = self.state.task(task).elements.get(element as usize) else {
+        let Some(position) = of.submission else {
             return Ok(None);
         };
-        if entry.attempt == 0 {
-            return Ok(None);
+        let entry = self.state.task(task).elements.get(element as usize);
+        if entry.is_some_and(|entry| entry.submission == position)
+            && let Some(result) = self.fresh.get(&(task, element))
+        {
+            return Ok(Some(result.clone()));
         }
-        let record = &self.state.submission(entry.submission).record;
+        let Some((tag, index)) = self.place(position, element) else {
+            return Ok(None);
+        };
+        self.finder.find(&tag, index, element)
+    }
+
+    /// Returns what the worker of a try that was given up wrote afterwards. It does not count.
+    pub(super) fn late_result(&self, element: u32, of: &Try) -> io::Result<Option<ResultRecord>> {
+        let is_given_up = matches!(of.state, ElementState::Lost | ElementState::Failed);
+        let Some((tag, index)) = of
+            .submission
+            .filter(|_| is_given_up)
+            .and_then(|position| self.place(position, element))
+        else {
+            return Ok(None);
+        };
+        let content = match read_spool(&Spool::new(self.dir.spool(&tag)).late_file(index)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            content => content?,
+        };
+        let mut ended = content.ended.into_iter();
+        Ok(ended.find(|it| it.element == element && it.outcome != Outcome::Interrupted))
+    }
+
+    /// Returns the submission at a position and the array index of an element in it.
+    fn place(&self, position: u32, element: u32) -> Option<(Tag, u32)> {
+        let record = &self.state.submission(position).record;
         let SubmissionKind::Elements {
             elements, batch, ..
         } = &record.kind
         else {
-            return Ok(None);
+            return None;
         };
-        self.finder
-            .find(&record.tag, elements.rank(element) / batch.max(&1), element)
+        Some((record.tag.clone(), elements.rank(element) / batch.max(&1)))
     }
 
     /// Returns the task of that name.
@@ -153,6 +221,18 @@ impl View {
             ))
         })
     }
+}
+
+/// One try at an element.
+#[derive(Debug, Clone)]
+pub(super) struct Try {
+    /// Which, from 1; 0 before the first.
+    pub(super) attempt: u16,
+    /// What carries it, once it was sent.
+    pub(super) submission: Option<u32>,
+    pub(super) state: ElementState,
+    pub(super) reason: Option<EndReason>,
+    pub(super) message: Option<String>,
 }
 
 /// What spool files say, without what only a look at a single element needs.
