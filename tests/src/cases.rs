@@ -19,6 +19,17 @@ pub struct Case {
 
 /// Runs cases as `cargo test` does. One whose need is not met is shown as ignored, with the reason.
 pub fn run_cases(cases: &[Case]) -> ExitCode {
+    run(&Arguments::from_args(), cases)
+}
+
+/// The same, one case after another: each has the machine for itself.
+pub fn run_cases_one_by_one(cases: &[Case]) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    run(&arguments, cases)
+}
+
+fn run(arguments: &Arguments, cases: &[Case]) -> ExitCode {
     #[expect(
         clippy::disallowed_methods,
         reason = "a test binary is told by tests/run what the machine has"
@@ -45,5 +56,5 @@ pub fn run_cases(cases: &[Case]) -> ExitCode {
             })
         })
         .collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    libtest_mimic::run(arguments, trials).exit_code()
 }

@@ -1,11 +1,17 @@
 //! What the end-to-end tests of reflow share: real programs, a real Slurm, and a simulated cluster.
 
+mod calls;
 mod cases;
 mod program;
+mod rig;
 pub mod simulation;
 mod slurm;
 
-pub use cases::{Case, run_cases};
+pub use calls::{Calls, Count};
+pub use cases::{Case, run_cases, run_cases_one_by_one};
 pub use program::{Outcome, Program, reference_text, word_count};
+pub use rig::Rig;
 pub use simulation::Random;
-pub use slurm::{Job, jobs_of, queue_of, slurm, wait_for};
+pub use slurm::{
+    Job, end_of, ends_by_itself, figure, jobs_of, now_ms, queue_of, slurm, wait_for, wait_within,
+};

@@ -83,10 +83,65 @@ pub fn queue_of(run_id: &str) -> Vec<(String, String)> {
 ///
 /// # Panics
 /// When it does not within two minutes.
-pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(2);
+pub fn wait_for(what: &str, condition: impl FnMut() -> bool) {
+    wait_within(Duration::from_mins(2), what, condition);
+}
+
+/// Waits until `condition` holds.
+///
+/// # Panics
+/// When it does not within `limit`.
+pub fn wait_within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
     while !condition() {
         assert!(Instant::now() < deadline, "gave up waiting for {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Returns when a run ended, in milliseconds since 1970, or none where it has not: what its journal says,
+/// read without the program, which might help a run along that stands still.
+pub fn end_of(run_dir: &Path) -> Option<u64> {
+    let segments = fs_err::read_dir(run_dir.join(".reflow/journal")).ok()?;
+    segments.flatten().find_map(|segment| {
+        let bytes = fs_err::read(segment.path()).ok()?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let record = text.find(r#""record":{"finished""#)?;
+        let at = text[..record].rfind(r#"{"at":"#)?;
+        let digits = text[at..].trim_start_matches(|c: char| !c.is_ascii_digit());
+        digits.split(',').next()?.parse().ok()
+    })
+}
+
+/// Waits until a run has ended by itself, and returns when, in milliseconds since 1970.
+///
+/// # Panics
+/// When it has not within `limit`.
+pub fn ends_by_itself(run_dir: &Path, limit: Duration) -> u64 {
+    let mut end = None;
+    wait_within(limit, "the run to end by itself", || {
+        end = end_of(run_dir);
+        end.is_some()
+    });
+    end.expect("it was waited for")
+}
+
+/// Returns the time in milliseconds since 1970.
+pub fn now_ms() -> u64 {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "compared with the times that Slurm and the journal tell"
+    )]
+    let now = std::time::SystemTime::now();
+    now.duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Prints a figure for the person who runs the tests.
+#[expect(
+    clippy::print_stdout,
+    reason = "figures are part of what these tests are for"
+)]
+pub fn figure(text: impl std::fmt::Display) {
+    println!("    {text}");
 }

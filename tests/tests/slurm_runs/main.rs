@@ -3,6 +3,7 @@
 //! Shown as ignored, with the reason, where there is no Slurm for tests.
 
 mod drive;
+mod killed;
 mod shape;
 mod smoke;
 
@@ -31,6 +32,6 @@ const fn slow(name: &'static str, run: fn()) -> Case {
 }
 
 fn main() -> ExitCode {
-    let cases: Vec<Case> = [smoke::CASES, shape::CASES, drive::CASES].concat();
+    let cases: Vec<Case> = [smoke::CASES, shape::CASES, drive::CASES, killed::CASES].concat();
     run_cases(&cases)
 }

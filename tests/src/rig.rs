@@ -1,0 +1,154 @@
+//! A Slurm of a test's own, for what must not happen to one that is shared.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::program::{Program, command};
+
+/// The script that starts and stops it.
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/slurm-up");
+
+/// A Slurm with daemons, nodes and state of its own, gone when this is dropped.
+#[derive(Debug)]
+pub struct Rig {
+    directory: PathBuf,
+    variables: Vec<(&'static str, String)>,
+}
+
+impl Rig {
+    /// Starts one, with settings of `tests/slurm-up` such as `SLURM_RIG_ACCOUNTING`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start(settings: &[(&'static str, &str)]) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let process = std::process::id();
+        let directory = std::env::temp_dir().join(format!("reflow-rig-{process}-{number}"));
+        let etc = directory.join("etc");
+        fs_err::create_dir_all(&etc).expect("the temporary directory is writable");
+        // Below the ports that Linux gives to whoever asks for any, and apart from those of the shared one.
+        let port = 7000 + (process + number) % 400 * 10;
+        let node_port = 18_000 + (process + number) % 90 * 150;
+        let mut variables = vec![
+            ("RIG", directory.display().to_string()),
+            ("SLURM_RIG_CONF", etc.display().to_string()),
+            ("SLURM_CONF", etc.join("slurm.conf").display().to_string()),
+            ("SLURM_RIG_PORT", port.to_string()),
+            ("SLURM_RIG_NODEPORT", node_port.to_string()),
+            ("SLURM_RIG_PREFIX", "t".to_owned()),
+        ];
+        variables.extend(
+            settings
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned())),
+        );
+        let rig = Self {
+            directory,
+            variables,
+        };
+        rig.script("up");
+        rig
+    }
+
+    /// Returns the program in fresh surroundings, running on this Slurm.
+    pub fn program(&self) -> Program {
+        Program::slurm().with_variable("SLURM_CONF", self.variable("SLURM_CONF"))
+    }
+
+    /// Runs one of Slurm's commands and returns what it prints.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    pub fn slurm(&self, program: &str, arguments: &[&str]) -> String {
+        let output = command(Path::new(program))
+            .args(arguments)
+            .env("SLURM_CONF", self.variable("SLURM_CONF"))
+            .env("SLURM_TIME_FORMAT", "%s")
+            .output()
+            .unwrap_or_else(|error| panic!("{program} cannot be run: {error}"));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Returns the lines of the queue, an element a line: `ID STATE NODES REMARK`.
+    pub fn queue(&self) -> Vec<String> {
+        self.slurm("squeue", &["--noheader", "--array", "--format=%i %T %N %k"])
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Stops a daemon, such as `slurmctld`, as its service would.
+    ///
+    /// # Panics
+    /// When it does not stop within a minute.
+    pub fn stop(&self, daemon: &str) {
+        let file = self.directory.join("run").join(format!("{daemon}.pid"));
+        let text = fs_err::read_to_string(&file).expect("the daemon was started by the script");
+        let pid = text.split(' ').next().unwrap_or_default();
+        let signal = |signal: &str| {
+            command(Path::new("kill"))
+                .args([signal, pid])
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success())
+        };
+        signal("-TERM");
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while signal("-0") {
+            assert!(Instant::now() < deadline, "{daemon} does not stop");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        fs_err::remove_file(file).expect("the file is ours");
+    }
+
+    /// Starts what has been stopped.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_again(&self) {
+        self.script("up");
+    }
+
+    fn variable(&self, name: &str) -> &str {
+        self.variables
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map_or("", |(_, value)| value)
+    }
+
+    fn script(&self, what: &str) {
+        let output = command(Path::new(SCRIPT))
+            .arg(what)
+            .envs(self.variables.iter().map(|(name, value)| (*name, value)))
+            .stdin(Stdio::null())
+            .output()
+            .expect("the script is there");
+        assert!(
+            output.status.success(),
+            "slurm-up {what}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // What a failed test has left is wanted, but not its daemons.
+        let what = if std::thread::panicking() {
+            "down"
+        } else {
+            "wipe"
+        };
+        let _ = command(Path::new(SCRIPT))
+            .arg(what)
+            .envs(self.variables.iter().map(|(name, value)| (*name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+    }
+}

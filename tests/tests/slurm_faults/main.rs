@@ -1,0 +1,31 @@
+//! What clusters do to runs: nodes that go down, a controller that is away, no accounting, limits, and
+//! many jobs at once. Each case has a Slurm of its own, and all are slow.
+//!
+//! Shown as ignored, with the reason, where no Slurm can be started. Each case prints how often the batch
+//! system was called.
+
+mod crowd;
+mod outage;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use reflow_tests::{Case, run_cases_one_by_one};
+
+/// A case: all need a Slurm, and time.
+const fn case(name: &'static str, run: fn()) -> Case {
+    Case {
+        name,
+        run,
+        slurm: true,
+        slow: true,
+    }
+}
+
+/// How long a run of a case may take at most.
+const LONG: Duration = Duration::from_mins(10);
+
+fn main() -> ExitCode {
+    let cases: Vec<Case> = [outage::CASES, crowd::CASES].concat();
+    run_cases_one_by_one(&cases)
+}

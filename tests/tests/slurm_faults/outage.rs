@@ -1,0 +1,246 @@
+//! Something that a run needs is away for a while.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reflow_tests::{Calls, Case, Program, Rig, end_of, ends_by_itself, figure, now_ms, wait_for};
+use serde_json::{Value, json};
+
+use crate::{LONG, case};
+
+pub(crate) const CASES: &[Case] = &[
+    case(
+        "a_node_set_down_under_a_task_fails_it_and_the_run_ends",
+        node_down,
+    ),
+    case(
+        "a_controller_away_for_a_minute_costs_a_run_nothing",
+        controller_away,
+    ),
+    case(
+        "submitting_to_a_controller_that_is_away_says_so",
+        nobody_there,
+    ),
+    case(
+        "without_accounting_killed_and_failed_elements_are_found",
+        no_accounting,
+    ),
+];
+
+const LONG_TASK: &str = r#"
+    [workflow]
+    name = "long"
+    [tasks.long]
+    shell = "touch {run_dir}/started; sleep 600"
+    returns = "int"
+    [tasks.after]
+    shell = "echo {n}"
+    params.n = { type = "int", result = "long" }
+    returns = "int"
+"#;
+
+fn submitted(program: &Program, workflow: &str) -> String {
+    program.write("reflow.toml", workflow);
+    let submitted = program.json(&["submit", "-w", "reflow.toml", "--run-dir", "run"]);
+    submitted["run_id"].as_str().expect("a run id").to_owned()
+}
+
+fn failure_of<'a>(status: &'a Value, task: &str) -> &'a Value {
+    status["failures"]
+        .as_array()
+        .and_then(|failures| failures.iter().find(|failure| failure["task"] == task))
+        .unwrap_or_else(|| panic!("no failure of {task}: {status}"))
+}
+
+fn node_down() {
+    let rig = Rig::start(&[]);
+    let (program, calls) = Calls::of(rig.program());
+    let run = submitted(&program, LONG_TASK);
+    wait_for("the task to start", || {
+        program.home().join("run/started").exists()
+    });
+    let queue = rig.queue();
+    let node = queue
+        .iter()
+        .filter(|line| line.contains("RUNNING"))
+        .find_map(|line| line.split(' ').nth(2).map(str::to_owned))
+        .unwrap_or_else(|| panic!("nothing runs: {queue:?}"));
+    let node_is = |state: &str| {
+        rig.slurm(
+            "scontrol",
+            &[
+                "update",
+                &format!("nodename={node}"),
+                &format!("state={state}"),
+                "reason=test",
+            ],
+        );
+    };
+    let began = now_ms();
+    node_is("down");
+    let end = ends_by_itself(&program.home().join("run"), LONG);
+    figure(format_args!(
+        "node down: known after {:.1} s, {}",
+        (end - began) as f64 / 1e3,
+        calls.count()
+    ));
+    node_is("resume");
+    let status = program.json(&["status", &run]);
+    assert_eq!(status["state"], "failed", "{status}");
+    let failure = failure_of(&status, "long");
+    assert_eq!(failure["state"], "failed", "{status}");
+    assert_eq!(failure["reason"], "node_failure", "{status}");
+    assert!(failure["node"].is_string(), "{status}");
+    assert_eq!(status["tasks"][1]["elements"]["skipped"], 1, "{status}");
+}
+
+fn controller_away() {
+    let rig = Rig::start(&[]);
+    let (program, calls) = Calls::of(rig.program());
+    let run = submitted(
+        &program,
+        r#"
+        [workflow]
+        name = "away"
+        [tasks.list]
+        shell = "seq 12"
+        returns = "list[int]"
+        output = "lines"
+        [tasks.work]
+        array = true
+        array_parallelism = 6
+        shell = "echo {n} >> {run_dir}/starts; sleep 8; echo $(( {n} * 2 ))"
+        params.n = { type = "int", result = "list" }
+        returns = "int"
+        [tasks.total]
+        shell = "echo total >> {run_dir}/starts; cat {all:file} | awk '{ n += $1 } END { print n }'"
+        params.all = { type = "list[int]", result = "work" }
+        returns = "int"
+        "#,
+    );
+    let starts = program.home().join("run/starts");
+    wait_for("the first elements to start", || {
+        fs_err::read_to_string(&starts).is_ok_and(|text| text.lines().count() >= 4)
+    });
+    rig.stop("slurmctld");
+    let away = now_ms();
+    std::thread::sleep(Duration::from_mins(1));
+    assert_eq!(
+        end_of(&program.home().join("run")),
+        None,
+        "it cannot have ended"
+    );
+    rig.start_again();
+    let end = ends_by_itself(&program.home().join("run"), LONG);
+    figure(format_args!(
+        "controller away for 60 s: the run ended {:.1} s after it went, {}",
+        (end - away) as f64 / 1e3,
+        calls.count()
+    ));
+    let status = program.json(&["status", &run]);
+    assert_eq!(status["state"], "succeeded", "{status}");
+    assert_eq!(
+        program.json(&["result", &run, "total"])["value"],
+        json!(12 * 13)
+    );
+    let mut times: BTreeMap<String, u32> = BTreeMap::new();
+    for line in fs_err::read_to_string(&starts)
+        .expect("was written")
+        .lines()
+    {
+        *times.entry(line.to_owned()).or_default() += 1;
+    }
+    assert_eq!(times.len(), 13, "{times:?}");
+    assert!(times.values().all(|count| *count == 1), "{times:?}");
+}
+
+fn nobody_there() {
+    let rig = Rig::start(&[]);
+    let (program, calls) = Calls::of(rig.program());
+    rig.stop("slurmctld");
+    program.write("reflow.toml", LONG_TASK);
+    let began = now_ms();
+    program
+        .run(&["submit", "-w", "reflow.toml", "--run-dir", "run"])
+        .expect(3)
+        .says(&["Unable to contact slurm controller"]);
+    let took = now_ms() - began;
+    figure(format_args!(
+        "submit without a controller: refused after {:.1} s, {}",
+        took as f64 / 1e3,
+        calls.count()
+    ));
+    // Slurm's own programs wait for one message timeout, 30 s here.
+    assert!(took < 60_000, "{took} ms");
+    rig.start_again();
+}
+
+fn no_accounting() {
+    let rig = Rig::start(&[("SLURM_RIG_ACCOUNTING", "no")]);
+    let (program, calls) = Calls::of(rig.program());
+    let run = submitted(
+        &program,
+        r#"
+        [workflow]
+        name = "unrecorded"
+        [tasks.list]
+        shell = "seq 0 3"
+        returns = "list[int]"
+        output = "lines"
+        [tasks.work]
+        array = true
+        shell = """
+        touch {run_dir}/started.{n}
+        if [ {n} = 1 ]; then exit 3; fi
+        if [ {n} = 2 ]; then sleep 600; fi
+        echo {n}"""
+        params.n = { type = "int", result = "list" }
+        returns = "int"
+        [tasks.each]
+        array = true
+        shell = "echo {n}"
+        params.n = { type = "int", result = "work" }
+        returns = "int"
+        [tasks.total]
+        shell = "echo {all}"
+        params.all = { type = "list[int]", result = "work" }
+        returns = "str"
+        "#,
+    );
+    wait_for("the elements to start", || {
+        (0..4).all(|n| program.home().join(format!("run/started.{n}")).exists())
+    });
+    let mut element = None;
+    wait_for("the third element to be left", || {
+        let running: Vec<String> = (rig.queue().into_iter())
+            .filter(|line| line.contains("RUNNING") && line.contains("work"))
+            .collect();
+        element = match &running[..] {
+            [line] => line.split(' ').next().map(str::to_owned),
+            _ => None,
+        };
+        element.as_ref().is_some_and(|id| id.ends_with("_2"))
+    });
+    let killed = now_ms();
+    rig.slurm("scancel", &[&element.expect("it was waited for")]);
+    let end = ends_by_itself(&program.home().join("run"), LONG);
+    figure(format_args!(
+        "without accounting: a cancelled element known after {:.1} s, {}",
+        (end - killed) as f64 / 1e3,
+        calls.count()
+    ));
+    let status = program.json(&["status", &run]);
+    assert_eq!(status["state"], "failed", "{status}");
+    let work = &status["tasks"][1]["elements"];
+    assert_eq!(work["succeeded"], 2, "{status}");
+    assert_eq!(work["failed"], 1, "{status}");
+    assert_eq!(work["cancelled"], 1, "{status}");
+    let each = &status["tasks"][2]["elements"];
+    assert_eq!(
+        (&each["succeeded"], &each["skipped"]),
+        (&json!(2), &json!(2)),
+        "{status}"
+    );
+    assert_eq!(status["tasks"][3]["elements"]["skipped"], 1, "{status}");
+    assert_eq!(failure_of(&status, "work")["exit_status"], 3, "{status}");
+}
