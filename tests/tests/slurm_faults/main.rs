@@ -5,6 +5,7 @@
 //! system was called.
 
 mod crowd;
+mod limits;
 mod outage;
 
 use std::process::ExitCode;
@@ -26,6 +27,6 @@ const fn case(name: &'static str, run: fn()) -> Case {
 const LONG: Duration = Duration::from_mins(10);
 
 fn main() -> ExitCode {
-    let cases: Vec<Case> = [outage::CASES, crowd::CASES].concat();
+    let cases: Vec<Case> = [outage::CASES, crowd::CASES, limits::CASES].concat();
     run_cases_one_by_one(&cases)
 }
