@@ -89,15 +89,16 @@ impl Look {
     }
 
     /// Returns what is wrong with a run that was not cancelled: of each element it must be said how it
-    /// ended, and it was skipped only if what it needs is not there.
-    pub(crate) fn faults(&self, width: u32) -> Vec<String> {
+    /// ended, and it was skipped only if what it needs is not there. Where results were destroyed, those
+    /// that ran `before` had what they needed.
+    pub(crate) fn faults(&self, width: u32, before: Option<&Feed>) -> Vec<String> {
         let mut faults = Vec::new();
         match self.state {
             Some(RunState::Failed) => {}
             other => faults.push(format!("the run ended as {other:?}, and one element fails")),
         }
         for task in TASKS {
-            self.task_faults(task, width, &mut faults);
+            self.task_faults(task, width, before, &mut faults);
         }
         for (key, ends) in &self.ends {
             let attempts = self.attempts.get(key).copied().unwrap_or(0).max(1);
@@ -108,7 +109,13 @@ impl Look {
         faults
     }
 
-    fn task_faults(&self, task: &Task, width: u32, faults: &mut Vec<String>) {
+    fn task_faults(
+        &self,
+        task: &Task,
+        width: u32,
+        before: Option<&Feed>,
+        faults: &mut Vec<String>,
+    ) {
         use ElementState::{Skipped, Succeeded};
         let name = task.name;
         let is_there = |task: &str, element| self.of(task, element) == Some(Succeeded);
@@ -145,11 +152,13 @@ impl Look {
                                 && (0..width).all(|element| is_there(upstream, element))
                         }
                     });
+            let had_inputs = has_inputs
+                || before.is_some_and(|feed| feed.ended.contains_key(&(name.to_owned(), element)));
             let is_right = match state {
                 Some(Skipped) => !has_inputs,
-                Some(Succeeded) => has_inputs && !is_bad(name, element),
+                Some(Succeeded) => had_inputs && !is_bad(name, element),
                 Some(ElementState::Failed | ElementState::Lost | ElementState::Cancelled) => {
-                    has_inputs
+                    had_inputs
                 }
                 _ => false,
             };

@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::check::Look;
 use crate::rig::{Backend, Rig};
+use crate::side_by_side;
 use crate::story::{self, Told};
 
 pub(crate) const CASES: &[Case] = &[
@@ -40,10 +41,10 @@ const fn case(name: &'static str, run: fn(), slow: bool) -> Case {
 }
 
 /// Has the first task take so long that `submit` ends before: somebody else drives the run.
-const SLOW_START: &str = "[ $REFLOW_TASK != seed ] || sleep 2";
+pub(crate) const SLOW_START: &str = "[ $REFLOW_TASK != seed ] || sleep 2";
 
 /// Starts `wait` without waiting for it.
-fn begin_wait(rig: &Rig) -> Child {
+pub(crate) fn begin_wait(rig: &Rig) -> Child {
     let run = rig.run_dir();
     rig.program
         .command(&["wait", "--quiet", run.to_str().expect("home is UTF-8")])
@@ -56,7 +57,7 @@ fn begin_wait(rig: &Rig) -> Child {
 /// Checks a run that came to its end with nothing lost.
 fn whole(rig: &Rig, what: &str) {
     let mut told = Told::default();
-    story::check_run(rig, 0, &mut told);
+    story::check_run(rig, 0, false, &mut told);
     told.faults.extend(rig.left_over());
     assert!(told.faults.is_empty(), "{what}: {:#?}", told.faults);
 }
@@ -132,41 +133,49 @@ fn frozen_and_cancelled() {
         ("local/ask", 4),
         ("journal/append", 9),
     ];
-    side_by_side(&points, |point, time| {
-        let (rig, mut child, pid) = freeze(point, time);
-        rig.on_run("cancel").expect(0);
-        let before = rig.feed();
-        thaw(pid);
-        child.wait().expect("the child is ours");
-        std::thread::sleep(Duration::from_millis(500));
-        assert_eq!(
-            rig.feed().started,
-            before.started,
-            "{point}: started after cancel"
-        );
-        let look = Look::at(&rig.run_dir()).expect("the run can be read");
-        assert_eq!(look.state, Some(RunState::Cancelled), "{point}");
-        let wrong = look.disagrees(&rig.feed());
-        assert!(wrong.is_empty(), "{point}: {wrong:?}");
-        let left = rig.left_over();
-        assert!(left.is_empty(), "{point}: {left:?}");
-    });
+    side_by_side(
+        &points,
+        |(point, _)| point,
+        |&(point, time)| {
+            let (rig, mut child, pid) = freeze(point, time);
+            rig.on_run("cancel").expect(0);
+            let before = rig.feed();
+            thaw(pid);
+            child.wait().expect("the child is ours");
+            std::thread::sleep(Duration::from_millis(500));
+            assert_eq!(
+                rig.feed().started,
+                before.started,
+                "{point}: started after cancel"
+            );
+            let look = Look::at(&rig.run_dir()).expect("the run can be read");
+            assert_eq!(look.state, Some(RunState::Cancelled), "{point}");
+            let wrong = look.disagrees(&rig.feed());
+            assert!(wrong.is_empty(), "{point}: {wrong:?}");
+            let left = rig.left_over();
+            assert!(left.is_empty(), "{point}: {left:?}");
+        },
+    );
 }
 
 fn frozen_and_replaced() {
-    side_by_side(HOLDING, |point, time| {
-        let (rig, mut child, pid) = freeze(point, time);
-        // It is there, and shows no sign of life: that takes half a minute to believe.
-        rig.on_run("wait").expect(1);
-        thaw(pid);
-        let status = child.wait().expect("the child is ours");
-        assert_eq!(
-            status.code(),
-            Some(1),
-            "{point}: the run ended with one failure"
-        );
-        whole(&rig, point);
-    });
+    side_by_side(
+        HOLDING,
+        |(point, _)| point,
+        |&(point, time)| {
+            let (rig, mut child, pid) = freeze(point, time);
+            // It is there, and shows no sign of life: that takes half a minute to believe.
+            rig.on_run("wait").expect(1);
+            thaw(pid);
+            let status = child.wait().expect("the child is ours");
+            assert_eq!(
+                status.code(),
+                Some(1),
+                "{point}: the run ended with one failure"
+            );
+            whole(&rig, point);
+        },
+    );
 }
 
 fn frozen_at_work() {
@@ -181,45 +190,28 @@ fn frozen_at_work() {
         ("supervisor supervisor/answer", 5),
         ("supervisor supervisor/take-answer", 3),
     ];
-    side_by_side(&points, |place, time| {
-        let plan = format!("{place} {time} freeze\n");
-        let rig = Rig::new(Backend::Local, "worker", 3, ":", &plan);
-        let run = rig.run_dir();
-        let run = run.to_str().expect("home is UTF-8");
-        let mut submit = rig
-            .program
-            .command(&["submit", "--dispatch", "worker", "--run-dir", run])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program can be started");
-        let pid = frozen(&rig).unwrap_or_else(|| panic!("nobody reached {place}"));
-        std::thread::sleep(Duration::from_secs(3));
-        thaw(pid);
-        let status = submit.wait().expect("the child is ours");
-        assert_eq!(status.code(), Some(0), "{place}");
-        rig.on_run("wait").expect(1);
-        whole(&rig, place);
-    });
-}
-
-/// Runs something for all points at the same time, since it mostly waits. Panics with all that went
-/// wrong.
-fn side_by_side(points: &[(&'static str, u32)], run: impl Fn(&str, u32) + Sync) {
-    let run = &run;
-    let wrong: Vec<String> = std::thread::scope(|scope| {
-        let threads: Vec<_> = points
-            .iter()
-            .map(|(point, time)| scope.spawn(move || run(point, *time)))
-            .collect();
-        let ended = threads.into_iter().zip(points);
-        ended
-            .filter_map(|(thread, (point, _))| {
-                let panic = thread.join().err()?;
-                let text = panic.downcast_ref::<String>().cloned();
-                Some(format!("{point}: {}", text.unwrap_or_default()))
-            })
-            .collect()
-    });
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    side_by_side(
+        &points,
+        |(place, _)| place,
+        |&(place, time)| {
+            let plan = format!("{place} {time} freeze\n");
+            let rig = Rig::new(Backend::Local, "worker", 3, ":", &plan);
+            let run = rig.run_dir();
+            let run = run.to_str().expect("home is UTF-8");
+            let mut submit = rig
+                .program
+                .command(&["submit", "--dispatch", "worker", "--run-dir", run])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("the program can be started");
+            let pid = frozen(&rig).unwrap_or_else(|| panic!("nobody reached {place}"));
+            std::thread::sleep(Duration::from_secs(3));
+            thaw(pid);
+            let status = submit.wait().expect("the child is ours");
+            assert_eq!(status.code(), Some(0), "{place}");
+            rig.on_run("wait").expect(1);
+            whole(&rig, place);
+        },
+    );
 }

@@ -159,11 +159,12 @@ fn check(rig: &Rig, plan: &Plan, fired: &[(String, u32)], told: &mut Told) {
         return;
     }
     let most: usize = fired.iter().map(|(role, _)| may_lose(role)).sum();
-    check_run(rig, most, told);
+    check_run(rig, most, false, told);
 }
 
-/// Checks a run that was not cancelled, of which at most so many elements may be lost.
-pub(crate) fn check_run(rig: &Rig, most: usize, told: &mut Told) {
+/// Checks a run that was not cancelled, of which at most so many elements may be lost, and results may
+/// have been destroyed by something else.
+pub(crate) fn check_run(rig: &Rig, most: usize, is_damaged: bool, told: &mut Told) {
     let look = match Look::at(&rig.run_dir()) {
         Ok(look) => look,
         Err(error) => {
@@ -171,8 +172,10 @@ pub(crate) fn check_run(rig: &Rig, most: usize, told: &mut Told) {
             return;
         }
     };
-    told.faults.extend(look.disagrees(&rig.feed()));
-    told.faults.extend(look.faults(rig.width));
+    let feed = rig.feed();
+    told.faults.extend(look.disagrees(&feed));
+    told.faults
+        .extend(look.faults(rig.width, is_damaged.then_some(&feed)));
     let lost = look.lost();
     told.lost = lost.len();
     if lost.len() > most {

@@ -9,6 +9,7 @@
 
 mod finder;
 mod record;
+pub(crate) mod room;
 mod spool;
 
 pub use finder::ResultFinder;

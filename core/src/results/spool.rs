@@ -1,4 +1,4 @@
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fs_err as fs;
 
-use super::{ResultRecord, SpoolFrame, WorkerRecord};
+use super::{ResultRecord, SpoolFrame, WorkerRecord, room};
 use crate::segment::{append_frame, read_frames};
 
 /// Longest time that a result stays without `fdatasync` while its worker goes on: a power cut loses at
@@ -76,13 +76,9 @@ impl Spool {
 
     /// Returns the files that were set aside.
     pub fn late_files(&self) -> io::Result<Vec<PathBuf>> {
-        match std_read_dir(&self.late()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            names => Ok(names?
-                .into_iter()
-                .map(|name| self.late().join(name))
-                .collect()),
-        }
+        list(&self.late(), |name, is_dir| {
+            !is_dir && !name.starts_with('.')
+        })
     }
 
     /// Returns the index whose file `path` is, or none for the file of a worker that serves many.
@@ -100,11 +96,12 @@ impl Spool {
                 .open(&path)
         };
         crate::fault::reach("spool/claim");
-        let opened = match open() {
+        let opened = match room::when_there_is_room(open) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 crate::fault::reach("spool/folder");
-                fs::create_dir_all(path.parent().unwrap_or(&self.dir))?;
-                open()
+                let folder = path.parent().unwrap_or(&self.dir);
+                room::when_there_is_room(|| fs::create_dir_all(folder))?;
+                room::when_there_is_room(open)
             }
             other => other,
         };
@@ -133,56 +130,56 @@ impl Spool {
 
     /// Makes a file for a worker that serves many indices.
     pub fn serve(&self, worker: &WorkerRecord) -> io::Result<SpoolWriter> {
-        fs::create_dir_all(&self.dir)?;
+        room::when_there_is_room(|| fs::create_dir_all(&self.dir))?;
         crate::fault::reach("spool/serve");
         let path = self.dir.join(format!("w{}", worker.log));
-        let file = fs::OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(path)?;
+        let open = || {
+            fs::OpenOptions::new()
+                .append(true)
+                .create_new(true)
+                .open(&path)
+        };
+        let file = room::when_there_is_room(open)?;
         SpoolWriter::start(file, worker)
     }
 
     /// Returns the files of workers that serve many indices.
     pub fn serving_files(&self) -> io::Result<Vec<PathBuf>> {
-        self.list(|name| name.starts_with('w'))
+        list(&self.dir, |name, is_dir| !is_dir && name.starts_with('w'))
     }
 
-    /// Returns all spool files.
+    /// Returns all spool files. What somebody else has put beside them is passed over.
     pub fn files(&self) -> io::Result<Vec<PathBuf>> {
+        let is_number = |name: &str| name.parse::<u32>().is_ok();
         let mut files = self.serving_files()?;
-        for shard in self.list(|name| name.bytes().all(|b| b.is_ascii_digit()))? {
-            for entry in std_read_dir(&shard)? {
-                files.push(shard.join(entry));
-            }
+        for shard in list(&self.dir, |name, is_dir| is_dir && is_number(name))? {
+            files.extend(list(&shard, |name, is_dir| !is_dir && is_number(name))?);
         }
         Ok(files)
     }
-
-    fn list(&self, keep: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
-        let names = match std_read_dir(&self.dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other?,
-        };
-        Ok(names
-            .into_iter()
-            .filter(|name| keep(name))
-            .map(|name| self.dir.join(name))
-            .collect())
-    }
 }
 
-fn std_read_dir(dir: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        // Foreign files whose name is not UTF-8 are nobody's results.
-        if let Ok(name) = entry?.file_name().into_string()
-            && !name.starts_with('.')
+/// Returns what `keep` takes by name, and whether it is a directory, of what is in a directory. One that
+/// is not there, or has just been removed by whoever packed what was in it, holds nothing.
+fn list(dir: &Path, keep: impl Fn(&str, bool) -> bool) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut kept = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let is_dir = entry.file_type()?.is_dir();
+        // Names that are not UTF-8 are nobody's results.
+        if entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| keep(name, is_dir))
         {
-            names.push(name);
+            kept.push(entry.path());
         }
     }
-    Ok(names)
+    Ok(kept)
 }
 
 /// Appends to one spool file.
@@ -255,7 +252,7 @@ impl SpoolWriter {
         self.buffer.clear();
         let payload = serde_json::to_vec(frame)?;
         append_frame(&mut self.buffer, &payload);
-        self.file.write_all(&self.buffer)
+        room::write_all(&mut self.file, &self.buffer)
     }
 
     /// Says that the next element is the last, and that [`close`](Self::close) follows it.

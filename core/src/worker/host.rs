@@ -14,7 +14,7 @@ use super::logs::{Logs, Which};
 use super::memory::OutOfMemory;
 use crate::host::CompiledCommand;
 use crate::id::ParameterName;
-use crate::results::{Outcome, ResultRecord, SpoolWriter};
+use crate::results::{Outcome, ResultRecord, SpoolWriter, room};
 use crate::rundir::RunDir;
 use crate::scheduler::EndReason;
 
@@ -58,7 +58,7 @@ impl Call<'_> {
 
     /// Keeps the value of an element that succeeded.
     pub fn succeed(&self, mut result: ResultRecord, value: &Value) -> ResultRecord {
-        match self.dir.values().put(value.to_string()) {
+        match room::when_there_is_room(|| self.dir.values().put(value.to_string())) {
             Ok(value) => {
                 result.outcome = Outcome::Succeeded;
                 result.value = Some(value);
@@ -91,9 +91,9 @@ impl TaskHost for CommandHost {
         };
         if !invocation.files.is_empty() {
             crate::fault::reach("worker/scratch");
-            fs::create_dir_all(&call.scratch)?;
+            room::when_there_is_room(|| fs::create_dir_all(&call.scratch))?;
             for (path, content) in &invocation.files {
-                fs::write(path, content)?;
+                room::when_there_is_room(|| fs::write(path, content))?;
             }
         }
         call.start()?;

@@ -1,9 +1,9 @@
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 
 use fs_err as fs;
 
-use crate::results::LogSpan;
+use crate::results::{LogSpan, room};
 
 /// The output of the elements of one worker: one file for standard output and one for standard error,
 /// made when there is something to write.
@@ -54,20 +54,18 @@ impl Logs {
                 name.push(extension);
                 let path = PathBuf::from(name);
                 if let Some(parent) = path.parent() {
-                    fs::create_dir_all(parent)?;
+                    room::when_there_is_room(|| fs::create_dir_all(parent))?;
                 }
                 crate::fault::reach("worker/log-open");
-                let file = fs::OpenOptions::new()
-                    .append(true)
-                    .create(true)
-                    .open(path)?;
+                let open = || fs::OpenOptions::new().append(true).create(true).open(&path);
+                let file = room::when_there_is_room(open)?;
                 // A second start of the same index appends to what the first left.
                 stream.length = file.metadata()?.len();
                 none.insert(file)
             }
         };
         crate::fault::reach("worker/log-write");
-        file.write_all(bytes)?;
+        room::write_all(file, bytes)?;
         stream.length += bytes.len() as u64;
         Ok(())
     }

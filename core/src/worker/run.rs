@@ -13,7 +13,7 @@ use super::inputs::{Inputs, NoInputs};
 use super::logs::Logs;
 use crate::host::CompiledCommand;
 use crate::id::{JobId, Tag};
-use crate::results::{IndexClaim, Outcome, ResultRecord, Spool, SpoolWriter, WorkerRecord};
+use crate::results::{IndexClaim, Outcome, ResultRecord, Spool, SpoolWriter, WorkerRecord, room};
 use crate::rundir::{JobEnvironment, Owner, Request, RunDir, RunDirError, SubmissionFile};
 
 /// How long a worker goes on to start bodies after its run was cancelled: the batch system is told to end
@@ -221,7 +221,9 @@ impl<'a> Worker<'a> {
             return Ok(false);
         }
         let own = Owner::Job(self.job.clone());
-        Ok(Owner::claim(&self.dir.owner(tag), &own)?.is_none_or(|owner| owner.is_job(&self.job)))
+        let path = self.dir.owner(tag);
+        let owner = room::when_there_is_room(|| Owner::claim(&path, &own))?;
+        Ok(owner.is_none_or(|owner| owner.is_job(&self.job)))
     }
 
     fn spool(&self) -> Spool {
