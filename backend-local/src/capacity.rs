@@ -31,11 +31,60 @@ fn memory(read: &dyn Fn(&Path) -> Option<String>) -> u64 {
     group_limit(read).map_or(machine, |limit| limit.min(machine))
 }
 
+/// Returns the directory of the memory control group of this process, and whether it is of the second
+/// version.
+pub(crate) fn own_group(read: &dyn Fn(&Path) -> Option<String>) -> Option<(PathBuf, bool)> {
+    let found = own_groups(read)?;
+    // Where both are there, one of them has the memory.
+    let controls = |directory: &Path| {
+        read(&directory.join("cgroup.controllers"))
+            .is_some_and(|text| text.split_ascii_whitespace().any(|name| name == "memory"))
+    };
+    found
+        .into_iter()
+        .find(|group| !group.is_v2 || controls(&group.directory))
+        .map(|group| (group.directory, group.is_v2))
+}
+
+/// A control group around this process.
+struct OwnGroup {
+    directory: PathBuf,
+    mount: PathBuf,
+    is_v2: bool,
+}
+
 /// Returns the lowest memory limit of the control groups around this process.
 fn group_limit(read: &dyn Fn(&Path) -> Option<String>) -> Option<u64> {
+    let mut lowest: Option<u64> = None;
+    for OwnGroup {
+        mut directory,
+        mount,
+        is_v2,
+    } in own_groups(read)?
+    {
+        let name = if is_v2 {
+            "memory.max"
+        } else {
+            "memory.limit_in_bytes"
+        };
+        while directory.starts_with(&mount) {
+            let limit = read(&directory.join(name)).and_then(|text| text.trim().parse().ok());
+            if let Some(limit) = limit {
+                lowest = Some(lowest.map_or(limit, |lowest: u64| lowest.min(limit)));
+            }
+            if !directory.pop() {
+                break;
+            }
+        }
+    }
+    lowest
+}
+
+/// Returns the groups of this process that may control memory.
+fn own_groups(read: &dyn Fn(&Path) -> Option<String>) -> Option<Vec<OwnGroup>> {
     let groups = read(Path::new("/proc/self/cgroup"))?;
     let mounts = read(Path::new("/proc/self/mountinfo"))?;
-    let mut lowest: Option<u64> = None;
+    let mut found = Vec::new();
     for line in groups.lines() {
         let mut fields = line.splitn(3, ':');
         let (Some(_), Some(controllers), Some(group)) =
@@ -54,23 +103,13 @@ fn group_limit(read: &dyn Fn(&Path) -> Option<String>) -> Option<u64> {
         let below = Path::new(group)
             .strip_prefix(&root)
             .unwrap_or(Path::new(""));
-        let name = if is_v2 {
-            "memory.max"
-        } else {
-            "memory.limit_in_bytes"
-        };
-        let mut directory = mount.join(below);
-        while directory.starts_with(&mount) {
-            let limit = read(&directory.join(name)).and_then(|text| text.trim().parse().ok());
-            if let Some(limit) = limit {
-                lowest = Some(lowest.map_or(limit, |lowest: u64| lowest.min(limit)));
-            }
-            if !directory.pop() {
-                break;
-            }
-        }
+        found.push(OwnGroup {
+            directory: mount.join(below),
+            mount,
+            is_v2,
+        });
     }
-    lowest
+    Some(found)
 }
 
 /// Returns the root and the mount point of a line of mountinfo that mounts memory control groups.

@@ -17,6 +17,7 @@ mod faults;
 mod ids;
 mod location;
 mod log;
+mod memory;
 mod protocol;
 mod queue;
 mod settings;
@@ -27,7 +28,8 @@ mod warnings;
 pub use client::{LocalScheduler, Stopped, connect, stop};
 pub use faults::FAULT_POINTS;
 pub use location::DIRECTORY_VARIABLE;
-pub use settings::Settings;
+pub use memory::{MemoryLimits, memory_limits};
+pub use settings::{MemLimits, Settings};
 pub use supervisor::supervise;
 pub use warnings::warnings;
 

@@ -18,9 +18,24 @@ pub struct Settings {
     pub kill_wait: u64,
     /// How long ended jobs are remembered, at least.
     pub history: Walltime,
+    /// What keeps jobs within the memory that they asked for.
+    pub mem_limits: MemLimits,
     /// Resources that have no meaning on one machine and are to be passed over in place of refused:
     /// `partition`, `account`, `qos`, `constraint`, `reservation`, `gpus`, `mail`.
     pub ignore: Vec<String>,
+}
+
+/// What is done about jobs that use more memory than they asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemLimits {
+    /// They are killed: by the kernel where control groups can be made, and by measuring.
+    #[default]
+    Auto,
+    /// They are killed when it is measured that they use more.
+    Measured,
+    /// Nothing.
+    Off,
 }
 
 impl Default for Settings {
@@ -31,6 +46,7 @@ impl Default for Settings {
             idle_seconds: 60,
             kill_wait: 5,
             history: Walltime::from_seconds(7 * 86400),
+            mem_limits: MemLimits::Auto,
             ignore: Vec::new(),
         }
     }
@@ -47,12 +63,13 @@ pub(crate) const IGNORABLE: [&str; 7] = [
     "mail",
 ];
 
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 7] = [
     "cpus",
     "mem",
     "idle_seconds",
     "kill_wait",
     "history",
+    "mem_limits",
     "ignore",
 ];
 
@@ -88,6 +105,7 @@ impl Settings {
                 "idle_seconds" => read.idle_seconds = parsed.idle_seconds,
                 "kill_wait" => read.kill_wait = parsed.kill_wait,
                 "history" => read.history = parsed.history,
+                "mem_limits" => read.mem_limits = parsed.mem_limits,
                 _ => read.ignore = parsed.ignore,
             }
         }

@@ -247,10 +247,14 @@ impl Supervisor {
             let worker = past
                 .is_worker
                 .then(|| reconnect(past.id, number, &self.events));
+            let mark = mark(&self.instance, number);
+            let usage = self.limited(past.job, &mark);
+            self.measure_at = 0;
             let process = Process {
                 job: past.job,
                 id: past.id,
-                mark: mark(&self.instance, number),
+                mark,
+                usage,
                 current: past.current,
                 answer: None,
                 worker,

@@ -70,7 +70,7 @@ impl Supervisor {
     }
 
     /// Returns the process, if it is left, and the orphans that bear its mark.
-    fn roots(&self, process: &Process) -> Vec<u32> {
+    pub(super) fn roots(&self, process: &Process) -> Vec<u32> {
         let mut roots = self.orphans(process);
         if process.exit.is_none() {
             roots.push(process.id);
@@ -254,6 +254,8 @@ impl Supervisor {
         let Some(process) = self.processes.remove(&number) else {
             return;
         };
+        let verdict = process.usage.verdict(process.kill_at.is_some());
+        process.usage.end();
         let job = process.job;
         if let Some(workers) = self.idle.get_mut(&job) {
             workers.retain(|worker| *worker != number);
@@ -290,6 +292,7 @@ impl Supervisor {
             peak: if is_worker { 0 } else { exit.peak },
             ..End::without_status(reason(code), now.wall)
         };
+        self.judge_memory(job, index, verdict, &mut end);
         if is_unknown {
             (end.reason, end.code, end.signal) = (EndReason::Lost, None, None);
         }

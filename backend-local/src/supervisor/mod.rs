@@ -11,6 +11,7 @@
 
 mod adopt;
 mod ends;
+mod limits;
 mod process;
 mod questions;
 mod run;

@@ -1,6 +1,7 @@
 use std::fs::File;
 
 use super::adopt::mark;
+use super::limits::Usage;
 use super::run::Supervisor;
 use super::spawn::{Marks, Part, spawn};
 use super::workers::connect;
@@ -24,6 +25,7 @@ pub(super) struct Process {
     pub(super) is_mistrusted: bool,
     /// When it was started, where an earlier supervisor did it, so that it is no child of this one.
     pub(super) adopted: Option<u64>,
+    pub(super) usage: Usage,
     /// How it ended.
     pub(super) exit: Option<Exit>,
     /// When it is killed, on the monotonic clock.
@@ -91,6 +93,8 @@ impl Supervisor {
     fn assign(&mut self, number: u64, job: u64, index: u32, now: u64) {
         if let Some(process) = self.processes.get_mut(&number) {
             process.current = Some((index, now));
+            process.usage.begin();
+            self.measure_at = self.measure_at.min(now);
             self.running.insert((job, index), number);
         }
     }
@@ -140,10 +144,12 @@ impl Supervisor {
         if let Err(error) = self.log.flush() {
             self.is_stuck(&error);
         }
+        let usage = self.limit(job, &mark, id);
         let process = Process {
             job,
             id,
             mark,
+            usage,
             current: None,
             answer: None,
             worker,

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::element::End;
 use crate::location::{Location, io_error};
 use crate::log::Log;
+use crate::memory::Groups;
 use crate::protocol::{Answer, Question};
 use crate::queue::{Action, Now, Queue, Record};
 use crate::settings::Settings;
@@ -61,6 +62,11 @@ pub(super) struct Supervisor {
     pub(super) watcher: Option<(u32, u64)>,
     /// When to look at processes of earlier supervisors, on the monotonic clock.
     pub(super) adopted_at: u64,
+    /// Control groups for memory, where they can be made, and when to try again.
+    pub(super) groups: Option<Groups>,
+    pub(super) groups_at: u64,
+    /// When to measure memory, on the monotonic clock.
+    pub(super) measure_at: u64,
     /// Why nothing can be written at the moment.
     trouble: Option<String>,
     actions: Vec<Action>,
@@ -100,6 +106,9 @@ impl Supervisor {
             is_stopping: false,
             watcher: None,
             adopted_at: u64::MAX,
+            groups: None,
+            groups_at: 0,
+            measure_at: u64::MAX,
             trouble: None,
             actions: Vec::new(),
             records: Vec::new(),
@@ -166,6 +175,9 @@ impl Supervisor {
         if self.adopted_at != u64::MAX {
             wait = wait.min(self.adopted_at.saturating_sub(now.mono).max(1));
         }
+        if self.measure_at != u64::MAX {
+            wait = wait.min(self.measure_at.saturating_sub(now.mono).max(1));
+        }
         if !self.idle.is_empty() {
             wait = wait.min(1000);
         }
@@ -200,6 +212,7 @@ impl Supervisor {
             }
             look_until = 0;
             self.look_after_adopted(now.mono);
+            self.measure(now.mono);
             self.queue.schedule(now);
             let mut records = std::mem::take(&mut self.records);
             self.queue.take_records(&mut records);

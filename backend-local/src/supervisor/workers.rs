@@ -132,6 +132,7 @@ impl Supervisor {
         if let Some(worker) = &mut process.worker {
             worker.idle_since = now.mono;
         }
+        let verdict = process.usage.verdict(false);
         if process.adopted.is_some() {
             // Nobody can hand it another index, and it ends by itself.
             self.dismiss(number);
@@ -139,11 +140,12 @@ impl Supervisor {
             self.idle.entry(job).or_default().push(number);
         }
         self.running.remove(&(job, index));
-        let end = End {
+        let mut end = End {
             code: Some(code),
             elapsed: now.mono.saturating_sub(since),
             ..End::without_status(reason(Some(code)), now.wall)
         };
+        self.judge_memory(job, index, verdict, &mut end);
         self.queue.ended(now, job, index, end);
     }
 

@@ -24,6 +24,10 @@ fn kill_both(rig: &Rig) {
     let supervisor = rig.supervisor();
     signal(rig.watcher(), Signal::KILL);
     signal(supervisor, Signal::KILL);
+    let directory = rig.options().runtime_dir;
+    wait_for("both to be gone", || {
+        processes_with(directory.to_str().unwrap()).is_empty()
+    });
 }
 
 /// Kills the supervisor, and waits for the next.
@@ -200,9 +204,10 @@ fn reboot() {
         assert_eq!(rig.end(&ended), before);
     };
     check();
+    let started = processes_with(rig.options().runtime_dir.to_str().unwrap());
     assert!(
-        processes_with(rig.options().runtime_dir.to_str().unwrap()).is_empty(),
-        "asking for what is lost starts nothing"
+        started.is_empty(),
+        "asking for what is lost starts nothing: {started:?}"
     );
     // What is submitted next runs, and nothing of the past comes back.
     let next = rig.submit(&rig.shell("echo z >> ran"));

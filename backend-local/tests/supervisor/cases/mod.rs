@@ -6,6 +6,7 @@ mod ends;
 mod killed;
 mod killed_at;
 mod life;
+mod memory;
 mod serving;
 
 use libtest_mimic::{Failed, Trial};
@@ -18,6 +19,7 @@ pub(crate) fn all() -> Vec<Trial> {
         ends::CASES,
         killed::CASES,
         life::CASES,
+        memory::CASES,
         serving::CASES,
     ]
     .concat()

@@ -19,6 +19,16 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
                 std::thread::sleep(std::time::Duration::from_millis(40));
                 say(&format!("end s{index}\n"));
             }
+            "fat" => {
+                let megabytes = if index == 1 { 300 } else { 1 };
+                let line = format!(
+                    "(head -c {megabytes}000000 /dev/zero; sleep 0.7) | tail -n 1 > /dev/null"
+                );
+                let body = std::process::Command::new("/bin/sh")
+                    .args(["-c", &line])
+                    .status();
+                assert!(body.unwrap().success());
+            }
             "sleep" => std::thread::sleep(std::time::Duration::from_secs(if index == 0 {
                 1000
             } else {

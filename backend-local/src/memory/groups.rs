@@ -1,0 +1,162 @@
+//! Memory control groups, of both versions, where this process may make them.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+
+use crate::capacity;
+
+/// What the names of groups start with.
+const PREFIX: &str = "reflow-";
+
+/// The group that those of processes are made in.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    directory: PathBuf,
+    is_v2: bool,
+}
+
+/// The group of one process and all that it starts.
+#[derive(Debug)]
+pub(crate) struct Group {
+    directory: PathBuf,
+    is_v2: bool,
+    /// How often the kernel had killed for memory when the present element began.
+    killed_before: u64,
+}
+
+impl Groups {
+    /// Returns whether groups can be made from where this process is.
+    pub(crate) fn are_possible() -> bool {
+        let Some((directory, is_v2)) = capacity::own_group(&read) else {
+            return false;
+        };
+        access(&directory, Access::WRITE_OK).is_ok() && (!is_v2 || hands_on(&directory))
+    }
+
+    /// Makes a group for those of a supervisor, in the group of this process; none where that is not
+    /// possible.
+    pub(crate) fn make(instance: &str) -> Option<Self> {
+        let (own, is_v2) = capacity::own_group(&read)?;
+        if is_v2 && !hands_on(&own) {
+            // Fails where this group has processes of its own, as it mostly does.
+            write(&own.join("cgroup.subtree_control"), "+memory")?;
+        }
+        let directory = own.join(format!("{PREFIX}{instance}"));
+        make(&directory)?;
+        if is_v2 {
+            write(&directory.join("cgroup.subtree_control"), "+memory")?;
+        }
+        let groups = Self { directory, is_v2 };
+        groups.sweep();
+        Some(groups)
+    }
+
+    /// Puts a process into a group of its own that may use `limit` bytes.
+    pub(crate) fn put(&self, name: &str, process: u32, limit: u64) -> Option<Group> {
+        let group = self.group(name);
+        make(&group.directory)?;
+        let limit = limit.to_string();
+        let is_in = if self.is_v2 {
+            let _ = write(&group.directory.join("memory.swap.max"), "0");
+            write(&group.directory.join("memory.max"), &limit)
+        } else {
+            let limited = write(&group.directory.join("memory.limit_in_bytes"), &limit);
+            // Not where swap is not counted.
+            let _ = write(&group.directory.join("memory.memsw.limit_in_bytes"), &limit);
+            limited
+        }
+        .and_then(|()| write(&group.directory.join("cgroup.procs"), &process.to_string()));
+        if is_in.is_none() {
+            group.remove();
+        }
+        is_in.map(|()| group)
+    }
+
+    /// Returns the group that an earlier supervisor put a process into.
+    pub(crate) fn found(&self, name: &str) -> Option<Group> {
+        let group = self.group(name);
+        group.directory.is_dir().then_some(group)
+    }
+
+    fn group(&self, name: &str) -> Group {
+        Group {
+            directory: self.directory.join(name),
+            is_v2: self.is_v2,
+            killed_before: 0,
+        }
+    }
+
+    /// Removes groups that nothing runs in any more.
+    fn sweep(&self) {
+        let Ok(entries) = fs_err::read_dir(&self.directory) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            // Fails for files, and where something runs.
+            let _ = fs_err::remove_dir(entry.path());
+        }
+    }
+}
+
+impl Drop for Groups {
+    /// Removes them all, where nothing runs in them.
+    fn drop(&mut self) {
+        self.sweep();
+        let _ = fs_err::remove_dir(&self.directory);
+    }
+}
+
+impl Group {
+    /// Takes in that another element begins.
+    pub(crate) fn begin(&mut self) {
+        self.killed_before = self.kills();
+    }
+
+    /// Returns whether the kernel has killed for memory since the element began.
+    pub(crate) fn has_killed(&self) -> bool {
+        self.kills() > self.killed_before
+    }
+
+    fn kills(&self) -> u64 {
+        let (file, key) = if self.is_v2 {
+            ("memory.events", "oom_kill ")
+        } else {
+            ("memory.oom_control", "oom_kill ")
+        };
+        read(&self.directory.join(file))
+            .and_then(|text| {
+                let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+                line.trim().parse().ok()
+            })
+            .unwrap_or(0)
+    }
+
+    /// Removes it, where nothing runs in it any more.
+    pub(crate) fn remove(&self) {
+        let _ = fs_err::remove_dir(&self.directory);
+    }
+}
+
+/// Returns whether a group of the second version gives its groups control of their memory.
+fn hands_on(directory: &Path) -> bool {
+    read(&directory.join("cgroup.subtree_control"))
+        .is_some_and(|text| text.split_ascii_whitespace().any(|name| name == "memory"))
+}
+
+fn read(path: &Path) -> Option<String> {
+    fs_err::read_to_string(path).ok()
+}
+
+fn write(path: &Path, text: &str) -> Option<()> {
+    // Not created: where the file is missing, there is no such control.
+    let file = fs_err::OpenOptions::new().write(true).open(path).ok()?;
+    std::io::Write::write_all(&mut file.into_parts().0, text.as_bytes()).ok()
+}
+
+fn make(directory: &Path) -> Option<()> {
+    match fs_err::create_dir(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => None,
+        _ => Some(()),
+    }
+}
