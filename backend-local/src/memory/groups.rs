@@ -9,6 +9,9 @@ use crate::capacity;
 /// What the names of groups start with.
 const PREFIX: &str = "reflow-";
 
+/// The group of supervisors themselves, where they have to leave their own.
+const LEAF: &str = "reflow-supervisor";
+
 /// The group that those of processes are made in.
 #[derive(Debug)]
 pub(crate) struct Groups {
@@ -28,19 +31,19 @@ pub(crate) struct Group {
 impl Groups {
     /// Returns whether groups can be made from where this process is.
     pub(crate) fn are_possible() -> bool {
-        let Some((directory, is_v2)) = capacity::own_group(&read) else {
+        let Some((directory, is_v2)) = home() else {
             return false;
         };
-        access(&directory, Access::WRITE_OK).is_ok() && (!is_v2 || hands_on(&directory))
+        access(&directory, Access::WRITE_OK).is_ok()
+            && (!is_v2 || hands_on(&directory) || has_only(&directory, &[std::process::id()]))
     }
 
     /// Makes a group for those of a supervisor, in the group of this process; none where that is not
-    /// possible.
-    pub(crate) fn make(instance: &str) -> Option<Self> {
-        let (own, is_v2) = capacity::own_group(&read)?;
+    /// possible. `watcher` is moved with this process, where it has to be.
+    pub(crate) fn make(instance: &str, watcher: Option<u32>) -> Option<Self> {
+        let (own, is_v2) = home()?;
         if is_v2 && !hands_on(&own) {
-            // Fails where this group has processes of its own, as it mostly does.
-            write(&own.join("cgroup.subtree_control"), "+memory")?;
+            hand_on(&own, watcher)?;
         }
         let directory = own.join(format!("{PREFIX}{instance}"));
         make(&directory)?;
@@ -136,6 +139,40 @@ impl Group {
     pub(crate) fn remove(&self) {
         let _ = fs_err::remove_dir(&self.directory);
     }
+}
+
+/// Returns the group to make others in, and whether it is of the second version.
+fn home() -> Option<(PathBuf, bool)> {
+    let (mut directory, is_v2) = capacity::own_group(&read)?;
+    if directory.file_name().is_some_and(|name| name == LEAF) {
+        directory.pop();
+    }
+    Some((directory, is_v2))
+}
+
+/// Has a group of the second version give its groups control of their memory. That can only be one without
+/// processes of its own, so this process and its watcher move to a group below it; where others are there,
+/// it cannot be done.
+fn hand_on(directory: &Path, watcher: Option<u32>) -> Option<()> {
+    let control = directory.join("cgroup.subtree_control");
+    let mut ours = vec![std::process::id()];
+    ours.extend(watcher);
+    if has_only(directory, &ours) {
+        let leaf = directory.join(LEAF);
+        make(&leaf)?;
+        for process in ours {
+            write(&leaf.join("cgroup.procs"), &process.to_string())?;
+        }
+    }
+    write(&control, "+memory")
+}
+
+/// Returns whether a group has no processes but these.
+fn has_only(directory: &Path, processes: &[u32]) -> bool {
+    read(&directory.join("cgroup.procs")).is_some_and(|text| {
+        let mut found = text.lines().map(str::parse);
+        found.all(|process| process.is_ok_and(|process: u32| processes.contains(&process)))
+    })
 }
 
 /// Returns whether a group of the second version gives its groups control of their memory.

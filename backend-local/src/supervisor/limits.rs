@@ -98,7 +98,7 @@ impl Supervisor {
             && now >= self.groups_at
         {
             reach("supervisor/make-groups");
-            self.groups = Groups::make(&self.instance);
+            self.groups = Groups::make(&self.instance, self.watcher.map(|(id, _)| id));
             self.groups_at = now + GROUPS_AGAIN;
             if self.groups.is_some() {
                 tracing::info!("memory limits are kept by control groups");
@@ -119,7 +119,7 @@ impl Supervisor {
             && self.groups.is_none()
             && self.memory_of(job).is_some()
         {
-            self.groups = Groups::make(&self.instance);
+            self.groups = Groups::make(&self.instance, self.watcher.map(|(id, _)| id));
         }
         let groups = self.groups.as_ref();
         Usage {

@@ -42,7 +42,14 @@ fn list(context: &Context) -> Result<Exit, CliError> {
     if context.output.json {
         let list: Vec<_> = registry
             .names()
-            .map(|name| json!({"name": name, "about": about(name), "selected": name == selected}))
+            .map(|name| {
+                let mut entry =
+                    json!({"name": name, "about": about(name), "selected": name == selected});
+                if name == "local" {
+                    entry["memory_limits"] = json!(reflow_backend_local::memory_limits().as_str());
+                }
+                entry
+            })
             .collect();
         output::print_document(&json!({"backends": list}))?;
         return Ok(Exit::Done);
@@ -55,7 +62,15 @@ fn list(context: &Context) -> Result<Exit, CliError> {
             } else {
                 String::new()
             };
-            vec![styled(STRONG, name), about(name).to_owned(), mark]
+            let about = match name {
+                "local" => format!(
+                    "{}; memory limits: {}",
+                    about(name),
+                    reflow_backend_local::memory_limits().as_str()
+                ),
+                _ => about(name).to_owned(),
+            };
+            vec![styled(STRONG, name), about, mark]
         })
         .collect();
     output::print(&table::columns(&rows, ""))?;

@@ -8,13 +8,13 @@ use crate::rig::{Rig, array, processes_with};
 
 pub(super) const CASES: &[Case] = &[
     ("who_uses_more_than_it_asked_for_is_killed", || {
-        direct("auto")
+        direct("auto");
     }),
     ("where_memory_is_measured_it_is_killed_too", || {
-        direct("measured")
+        direct("measured");
     }),
     ("a_worker_loses_the_index_that_used_too_much", || {
-        served("auto")
+        served("auto");
     }),
     ("where_memory_is_measured_so_does_it", || served("measured")),
     ("what_escapes_the_group_of_its_process_counts", escaped),

@@ -3,6 +3,7 @@
 mod basics;
 mod depend;
 mod ends;
+mod full;
 mod killed;
 mod killed_at;
 mod life;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Vec<Trial> {
         })
     })
     .chain(killed_at::trials())
+    .chain(full::trials())
     .collect()
 }
 
