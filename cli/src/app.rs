@@ -4,7 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::commands::{
-    backend, cancel, config, dag, describe, drive, logs, result, run, runs, status, submit, wait,
+    backend, cancel, config, dag, describe, drive, logs, result, retry, run, runs, status, submit,
+    wait,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -65,6 +66,7 @@ pub(crate) enum Command {
     Result(result::Args),
     Logs(logs::Args),
     Cancel(cancel::Args),
+    Retry(retry::Args),
     Runs(runs::Args),
     Dag(dag::Args),
     Describe(describe::Args),

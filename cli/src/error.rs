@@ -2,7 +2,7 @@ use std::error::Error;
 use std::io;
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use reflow_core::config::ConfigError;
 use reflow_core::engine::EngineError;
@@ -39,7 +39,8 @@ impl Kind {
         }
     }
 
-    fn exit(self) -> Exit {
+    /// Returns how the program ends.
+    pub(crate) fn exit(self) -> Exit {
         match self {
             Self::Request => Exit::Request,
             Self::Scheduler => Exit::Scheduler,
@@ -135,20 +136,24 @@ impl CliError {
             return exit;
         }
         if output.json {
-            let document = json!({ "error": {
-                "kind": self.kind,
-                "message": self.message,
-                "details": self.details,
-                "causes": self.causes,
-                "hints": self.hints,
-                "exit_code": exit.code(),
-            }});
             // Nobody is left to be told when standard output is closed.
-            crate::output::print_document(&document).ok();
+            crate::output::print_document(&json!({"error": self.document()})).ok();
         } else {
             note(BAD, "error", &self.text());
         }
         exit
+    }
+
+    /// Returns the error as it stands in JSON documents.
+    pub(crate) fn document(&self) -> Value {
+        json!({
+            "kind": self.kind,
+            "message": self.message,
+            "details": self.details,
+            "causes": self.causes,
+            "hints": self.hints,
+            "exit_code": self.kind.exit().code(),
+        })
     }
 
     /// Returns the text after `error:`.

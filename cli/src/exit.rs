@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 /// How the program ends. The numbers are part of the command line and never change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Exit {
     /// What was asked for is done.

@@ -19,6 +19,7 @@ mod progress;
 mod reference;
 mod render;
 mod run_reference;
+mod selection;
 mod surroundings;
 mod watch;
 mod workflow;

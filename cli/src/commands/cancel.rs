@@ -1,59 +1,117 @@
 use std::sync::Arc;
 
-use reflow_core::engine::{self, Services};
-use serde_json::json;
+use clap::ValueHint;
+use reflow_core::engine::{self, CancelReport, Services};
+use reflow_core::rundir::RunDir;
+use serde_json::{Value, json};
 
-use crate::app::RunArgs;
 use crate::context::Context;
+use crate::element::SelectedName;
 use crate::error::{CliError, Kind};
 use crate::exit::Exit;
 use crate::output;
 use crate::patience::Absence;
 use crate::render::status::state_words;
+use crate::selection;
 
-/// Cancel a run.
+/// Cancel runs, or some elements of them.
 ///
-/// Nothing of it is sent or started any more; what is queued or runs is cancelled. A run that has
-/// ended stays as it is.
+/// Nothing of them is sent or started any more; what is queued or runs is cancelled. What has ended stays
+/// as it is. Of several runs, each is cancelled even if another cannot be.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    run: RunArgs,
+    /// The runs: ids, prefixes of ids that no other run has, or directories.
+    #[arg(value_name = "RUN", required = true, value_hint = ValueHint::AnyPath)]
+    runs: Vec<String>,
+    /// Cancel only these tasks or elements: `total`, `count[3]`, `count[1,4-7]`. May be given several
+    /// times. The rest of the run goes on, without what needs their values.
+    #[arg(long, value_name = "TASK[INDEX]")]
+    task: Vec<SelectedName>,
 }
 
 pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> {
-    let run = context.find_run(&args.run.run)?;
+    if let [run] = &args.runs[..] {
+        let (run, report) = cancel(context, run, &args.task)?;
+        if context.output.json {
+            output::print_document(&document(&run, &report))?;
+        } else {
+            output::print(&text(&run, &report, &args.task))?;
+        }
+        return Ok(Exit::Done);
+    }
+    let mut documents = Vec::new();
+    let mut worst = Exit::Done;
+    for name in &args.runs {
+        match cancel(context, name, &args.task) {
+            Ok((run, report)) if context.output.json => documents.push(document(&run, &report)),
+            Ok((run, report)) => output::print(&text(&run, &report, &args.task))?,
+            Err(error) => {
+                worst = worst.max(error.kind.exit());
+                if context.output.json {
+                    documents.push(json!({"run": name, "error": error.document()}));
+                } else {
+                    error.show(context.output);
+                }
+            }
+        }
+    }
+    if context.output.json {
+        output::print_document(&json!({"runs": documents}))?;
+    }
+    Ok(worst)
+}
+
+fn cancel(
+    context: &Context,
+    name: &str,
+    elements: &[SelectedName],
+) -> Result<(RunDir, CancelReport), CliError> {
+    let run = context.find_run(name)?;
+    let what = selection::select(&run, elements)?;
     let report = Context::runtime()?.block_on(async {
         let scheduler = context
-            .connect_patiently(&run, Absence::IsFinal, Arc::new(crate::output::warn))
+            .connect_patiently(&run, Absence::IsFinal, Arc::new(output::warn))
             .await?;
         let services = Services::system();
         scheduler
-            .until_reached(|| engine::cancel(&run, &scheduler, &services, &[]))
+            .until_reached(|| engine::cancel(&run, &scheduler, &services, &what))
             .await
             .map_err(CliError::from)
     })?;
-    let run_id = &run.record().run_id;
     if !report.left.is_empty() {
+        let run_id = &run.record().run_id;
         let jobs = report.left.iter().map(ToString::to_string).collect();
         return Err(CliError::new(
             Kind::Scheduler,
-            format!("the run `{run_id}` is cancelled, but jobs of it are still there"),
+            format!("what was to be cancelled of `{run_id}` is, but jobs of it are still there"),
         )
         .with_details(jobs)
         .with_hint(format!("cancel it again: reflow cancel {run_id}")));
     }
-    if context.output.json {
-        output::print_document(&json!({
-            "run_id": run_id, "state": report.state, "was_over": report.was_over,
-        }))?;
-        return Ok(Exit::Done);
-    }
+    Ok((run, report))
+}
+
+fn document(run: &RunDir, report: &CancelReport) -> Value {
+    json!({
+        "run_id": run.record().run_id, "state": report.state, "was_over": report.was_over,
+    })
+}
+
+fn text(run: &RunDir, report: &CancelReport, elements: &[SelectedName]) -> String {
+    let run_id = &run.record().run_id;
     let state = state_words(report.state);
-    output::print(&if report.was_over {
-        format!("nothing to do: {run_id} has ended before ({state})\n")
+    if elements.is_empty() {
+        return if report.was_over {
+            format!("nothing to do: {run_id} has ended before ({state})\n")
+        } else {
+            format!("{run_id} {state}\n")
+        };
+    }
+    let names: Vec<String> = elements.iter().map(ToString::to_string).collect();
+    let names = names.join(", ");
+    if report.was_over {
+        format!("nothing to do: {names} of {run_id} had ended before\n")
     } else {
-        format!("{run_id} {state}\n")
-    })?;
-    Ok(Exit::Done)
+        format!("{run_id}: {names} cancelled; the run is {state}\n")
+    }
 }

@@ -9,6 +9,7 @@ pub(crate) mod drive;
 pub(crate) mod hidden;
 pub(crate) mod logs;
 pub(crate) mod result;
+pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod status;
