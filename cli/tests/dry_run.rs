@@ -95,7 +95,8 @@ fn filtered(check: impl FnOnce()) {
     let mut settings = insta::Settings::clone_current();
     for (pattern, replacement) in [
         (r"\d{8}-\d{6}-[a-z2-7]{8}", "[ID]"),
-        (r"\b([tdg])[a-z2-7]{14}\b", "[${1}TAG]"),
+        (r"\b([tdgw])[a-z2-7]{14}\b", "[${1}TAG]"),
+        (r"--begin=\S+", "--begin=[TIME]"),
         (r"pinned/[0-9a-f]{16}", "pinned/[DIGEST]"),
     ] {
         settings.add_filter(pattern, replacement);
@@ -221,6 +222,15 @@ fn a_slurm_run_is_shown_and_nothing_is_sent() {
           | cd -- [DIR]/a/run || { echo 'reflow: could not enter the working directory' >&2; exit 1; }
           | exec -- [DIR]/a/run/.reflow/pinned/[DIGEST]/reflow dispatch --run-dir [DIR]/a/run --submission [gTAG]
 
+        5. watch (looks from time to time)
+          TZ=UTC sbatch --parsable --job-name=[wTAG] '--comment=fits-[ID] watch' --kill-on-invalid-dep=yes --requeue --begin=[TIME] --chdir=[DIR]/a/run --output=[DIR]/a/run/.reflow/logs/[wTAG]/job --open-mode=append --time=00:10:00 --partition=short
+          | #!/bin/bash
+          | export REFLOW_JOB_ID="${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}"
+          | unset LC_ALL
+          | unset TZ
+          | cd -- [DIR]/a/run || { echo 'reflow: could not enter the working directory' >&2; exit 1; }
+          | exec -- [DIR]/a/run/.reflow/pinned/[DIGEST]/reflow dispatch --run-dir [DIR]/a/run --submission [wTAG]
+
         later: fit[]: its number of elements follows from list
           one element would be sent as
           sbatch --parsable --job-name=[tTAG] '--comment=fits-[ID] fit' --kill-on-invalid-dep=yes --no-requeue --chdir=[DIR]/a/run --output=[DIR]/a/run/.reflow/logs/[tTAG]/job --open-mode=append --cpus-per-task=1 --nice=100
@@ -240,7 +250,7 @@ fn a_slurm_run_is_shown_and_nothing_is_sent() {
           | exec -- [DIR]/a/run/.reflow/pinned/[DIGEST]/reflow worker --run-dir [DIR]/a/run --submission [tTAG] --index 0
 
         cache: 0 elements would be taken from earlier runs; 2 elements would be submitted now, those of 2 tasks later
-        ids: 1 to 4 stand for those that slurm will give; the names of jobs change with the id of the run
+        ids: 1 to 5 stand for those that slurm will give; the names of jobs change with the id of the run
         "#);
     });
     let asked = fs_err::read_to_string(sandbox.path().join("asked")).expect("the stand-ins ran");
@@ -291,6 +301,7 @@ fn the_json_form_is_the_documented_one() {
                     "after": [{"id": "1", "kind": "ok"}]},
                 {"id": "3", "role": "dispatch", "after": [{"id": "1", "kind": "any"}]},
                 {"id": "4", "role": "guard", "after": [{"id": "3", "kind": "not_ok"}]},
+                {"id": "5", "role": "watch", "after": []},
             ],
             "later": [
                 {"task": "fit", "array": true, "reason": "width", "waits_for": ["list"]},
@@ -371,7 +382,7 @@ fn what_a_submit_would_refuse_is_refused() {
 }
 
 #[test]
-fn an_array_of_known_width_is_one_request_with_its_limit() {
+fn elements_that_wait_for_different_tasks_are_requests_of_their_own() {
     let sandbox = with_slurm(
         r#"
 [workflow]
@@ -393,14 +404,19 @@ returns = "str"
     let document = sandbox
         .outcome(&mut dry_run(&sandbox, "slurm", &["--json"]))
         .json();
-    let array: &Value = &document["requests"][2];
-    assert_eq!(array["task"], "each", "{document:#}");
-    assert_eq!(array["indices"], "0-1");
-    let argv = array["argv"].to_string();
-    assert!(argv.contains("\"--array=0-1%1\""), "{argv}");
-    assert!(
-        argv.contains("\"--dependency=afterany:1,afterany:2\""),
-        "{argv}"
+    let dependency = |position: usize| {
+        let request: &Value = &document["requests"][position];
+        assert_eq!(request["task"], "each", "{document:#}");
+        let argv = request["argv"].as_array().expect("words");
+        let mut words = argv.iter().filter_map(Value::as_str);
+        let found = words.find_map(|word| word.strip_prefix("--dependency="));
+        (request["indices"].clone(), found.map(str::to_owned))
+    };
+    // The second takes its turn after the first, since only one may run.
+    assert_eq!(dependency(2), (json!("0"), Some("afterok:1".to_owned())));
+    assert_eq!(
+        dependency(3),
+        (json!("1"), Some("afterany:2,afterany:3".to_owned()))
     );
     assert_eq!(document["later"], json!([]));
 }

@@ -1,3 +1,4 @@
+use std::fmt::Write;
 use std::sync::Arc;
 
 use reflow_core::engine::{self, RetryReport, RetryRequest, Services, Update};
@@ -114,12 +115,9 @@ fn text(run: &RunDir, report: &RetryReport, asked: &[SelectedName]) -> String {
             (true, number) => format!(" ({number} elements)"),
             (false, _) => String::new(),
         };
-        text.push_str(&format!("  {shown}{number}\n"));
+        let _ = writeln!(text, "  {shown}{number}");
     }
-    text.push_str(&format!(
-        "{} reflow wait {}\n",
-        styled(FAINT, "next:"),
-        shell_name(run)
-    ));
+    let next = styled(FAINT, "next:");
+    let _ = writeln!(text, "{next} reflow wait {}", shell_name(run));
     text
 }

@@ -1,5 +1,6 @@
 //! Whole runs on this machine, through the program, as a user makes them.
 
+mod again;
 mod bodies;
 mod control;
 mod failures;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         failures::CASES,
         control::CASES,
         refusals::CASES,
+        again::CASES,
     ]
     .concat();
     run_cases(&cases)
