@@ -122,6 +122,12 @@ async fn cancel_parts(
     let mut is_over = true;
     for selection in what {
         let task = before.task(selection.task);
+        if task.width == Width::Unknown && selection.elements.is_some() {
+            let name = &graph.declared(selection.task).name;
+            return Err(EngineError::Invalid(format!(
+                "it is not known yet how many elements `{name}` has: cancel the whole task, or wait"
+            )));
+        }
         is_over &= task.width != Width::Unknown;
         for (element, entry) in (0..).zip(&task.elements) {
             if entry.state.is_ended() || !selection.contains(selection.task, element) {

@@ -30,6 +30,8 @@ use crate::workflow::Graph;
 const MOST_REFUSALS: u32 = 4;
 /// Questions about jobs not answered, in a row, after which a pass leaves them to the next.
 const MOST_UNANSWERED: u32 = 12;
+/// How long a dispatch job waits for room in the queue before it gives up.
+const LONGEST_SHUT_OUT: Duration = Duration::from_mins(10);
 /// How often a pass that waits looks for requests.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -184,6 +186,7 @@ impl<'a> Pass<'a> {
 
     async fn work(&mut self) -> Result<(), EngineError> {
         let mut patience = LOOK;
+        let mut shut_out_since = Instant::now();
         loop {
             // Done by what follows: the results that the requests are about are there already.
             self.answer_wakes()?;
@@ -212,10 +215,17 @@ impl<'a> Pass<'a> {
                     // find no more than we do.
                     let is_changed = self.plan_and_act(Drivers::Now).await?;
                     let is_unsure = self.state.live().any(|(_, it)| it.phase == Phase::Intended);
-                    if !is_changed && self.is_shut_out() {
-                        self.give_up_sending()?;
-                        return Ok(());
+                    if self.is_shut_out() && self.state.finished.is_none() {
+                        if self.own.is_none() || shut_out_since.elapsed() > LONGEST_SHUT_OUT {
+                            self.give_up_sending()?;
+                            return Ok(());
+                        }
+                        // Whatever takes the room ends at some time, and we are there already.
+                        self.pause(observe::ASK_AGAIN).await?;
+                        self.room.at_once = None;
+                        continue;
                     }
+                    shut_out_since = Instant::now();
                     if self.is_called()?
                         || (is_changed && (is_unsure || self.state.paused.is_some()))
                     {

@@ -138,7 +138,7 @@ pub struct RunStatus {
     pub message: Option<String>,
     /// Its tasks, in the order of definition.
     pub tasks: Vec<TaskStatus>,
-    /// Elements that failed or were lost: at most [`RunStatus::MOST_FAILURES`] of each task.
+    /// Elements that failed, were lost, or were cancelled in the batch system: at most [`RunStatus::MOST_FAILURES`] of each task.
     pub failures: Vec<ElementReport>,
 }
 

@@ -8,7 +8,8 @@ use super::ingest::state_of;
 use super::read::elements_asked_for;
 use super::view::{Try, View};
 use super::{
-    Counts, ElementReport, ElementState, EngineError, Phase, RunState, RunStatus, TaskStatus, Width,
+    Counts, Element, ElementReport, ElementState, EngineError, Phase, RunState, RunStatus,
+    TaskStatus, Width,
 };
 use crate::results::{LogSpan, ResultRecord};
 use crate::rundir::{DispatchMode, Request, RunDir};
@@ -48,11 +49,14 @@ pub fn status(dir: &RunDir) -> Result<RunStatus, EngineError> {
             message,
             jobs,
         });
-        if task.counts.failed + task.counts.lost > 0 {
-            let is_failure = |state| matches!(state, ElementState::Failed | ElementState::Lost);
-            let failed = (0..)
-                .zip(&task.elements)
-                .filter(|(_, entry)| is_failure(entry.state));
+        if task.counts.failed + task.counts.lost + task.counts.cancelled > 0 {
+            let is_failure = |(element, entry): &(u32, &Element)| match entry.state {
+                ElementState::Failed | ElementState::Lost => true,
+                // By somebody else, and not through us.
+                ElementState::Cancelled => view.state.reason(index, *element).is_some(),
+                _ => false,
+            };
+            let failed = (0..).zip(&task.elements).filter(is_failure);
             let failed: Vec<u32> = failed
                 .map(|(element, _)| element)
                 .take(RunStatus::MOST_FAILURES)

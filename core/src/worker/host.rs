@@ -36,6 +36,8 @@ pub trait TaskHost {
 pub struct Call<'a> {
     /// The element.
     pub element: u32,
+    /// Which try it is, from 1.
+    pub attempt: u32,
     /// The values of all parameters.
     pub inputs: &'a BTreeMap<ParameterName, Value>,
     /// The run.

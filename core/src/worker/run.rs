@@ -182,6 +182,7 @@ impl<'a> Worker<'a> {
             &header.description.environment,
         );
         variables.insert("REFLOW_RUN_DIR".into(), dir.path().into());
+        variables.insert("REFLOW_ATTEMPT".into(), header.attempt.to_string().into());
         variables.insert(
             "REFLOW_TASK".into(),
             header.description.name.as_str().into(),
@@ -408,6 +409,7 @@ impl<'a> Worker<'a> {
         };
         let call = Call {
             element,
+            attempt: self.file.header.attempt,
             inputs: &inputs,
             dir: &self.dir,
             scratch: self

@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 use reflow_core::engine::{ElementState, State, Width};
 use reflow_core::journal::SubmissionKind;
 use reflow_core::results::ResultFinder;
-use reflow_core::rundir::RunDir;
+use reflow_core::rundir::{RunDir, Selection};
 use reflow_core::workflow::{Delivery, Graph, Items, TaskIndex, Type};
 use serde_json::Value;
 
-use super::workflow::body;
+use super::workflow::{body, is_flaky};
 use super::world::World;
 
 /// What each element should have been, worked out from the ends of the run by other means than the
@@ -19,6 +19,10 @@ pub(super) struct Oracle<'a> {
     pub(super) world: &'a World,
     /// The state of the run at its end.
     pub(super) state: &'a State,
+    /// Everything whose cancellation was asked for.
+    pub(super) asked: &'a [Vec<Selection>],
+    /// How often somebody asked for another try.
+    pub(super) requests: u32,
 }
 
 impl Oracle<'_> {
@@ -26,10 +30,10 @@ impl Oracle<'_> {
     pub(super) fn faults(&self) -> Result<Vec<String>, Box<dyn std::error::Error>> {
         let mut faults = Vec::new();
         let state = self.state;
-        for ((task, element), starts) in &self.world.starts {
+        for ((task, element, attempt), starts) in &self.world.starts {
             if *starts > 1 {
                 faults.push(format!(
-                    "the body of {task}[{element}] was started {starts} times"
+                    "the body of {task}[{element}] was started {starts} times in try {attempt}"
                 ));
             }
         }
@@ -38,7 +42,9 @@ impl Oracle<'_> {
                 .graph
                 .find(task)
                 .and_then(|task| self.graph.declared(task).array_parallelism);
-            if limit.is_some_and(|limit| *most > limit) {
+            // An element that was given up although it lives runs beside its next try.
+            let may_double = self.world.faults.not_known > 0;
+            if !may_double && limit.is_some_and(|limit| *most > limit) {
                 faults.push(format!("{most} elements of {task} ran at the same time"));
             }
         }
@@ -49,6 +55,7 @@ impl Oracle<'_> {
             let width = match (&state.task(*task).width, self.width(*task, &values)) {
                 (Width::Known(width), Some(expected)) if *width == expected => *width,
                 (Width::Never { .. }, None) => continue,
+                (Width::Never { .. }, _) if self.is_cancelled(*task, None) => continue,
                 (width, expected) => {
                     faults.push(format!("{name} has width {width:?}, expected {expected:?}"));
                     continue;
@@ -57,13 +64,14 @@ impl Oracle<'_> {
             for element in 0..width {
                 let entry = state.task(*task).elements[element as usize];
                 let inputs = self.inputs(*task, element, &values);
-                let starts = self
-                    .world
-                    .starts
-                    .get(&(name.clone(), element))
-                    .copied()
-                    .unwrap_or(0);
-                let was_killed = self.world.killed.contains(&(name.clone(), element));
+                let tries = u32::from(entry.attempt);
+                let of_try = (name.clone(), element, tries);
+                let starts = self.world.starts.get(&of_try).copied().unwrap_or(0);
+                let was_killed = self.world.killed.contains(&of_try);
+                let is_flaky = tries == 1 && is_flaky(self.seed, &name, element);
+                let retries = self.graph.declared(*task).retry.retries;
+                let attempts = state.attempts.get(&(*task, element));
+                let spent = attempts.map_or(0, |it| u32::from(it.automatic));
                 let said = state
                     .verdicts
                     .get(&(*task, element))
@@ -74,7 +82,17 @@ impl Oracle<'_> {
                         "{name}[{element}] is {state:?} ({said:?}) after {starts} starts: {what}"
                     ));
                 };
+                let is_failure = matches!(entry.state, ElementState::Failed | ElementState::Lost);
+                let is_cancelled = self.asked.iter().any(Vec::is_empty);
+                if is_failure && spent < retries && entry.attempt > 0 && !is_cancelled {
+                    wrong("it has retries left");
+                }
+                let most = (1 + retries) * (1 + self.requests) + 6 * (1 + self.requests);
+                if spent > retries || tries > most {
+                    wrong("it was tried too often");
+                }
                 match (entry.state, &inputs) {
+                    (ElementState::Cancelled, _) if self.is_cancelled(*task, Some(element)) => {}
                     (ElementState::Succeeded, None) => wrong("its inputs were not there"),
                     (ElementState::Succeeded, Some(inputs)) => {
                         let record = &state.submission(entry.submission).record;
@@ -102,6 +120,7 @@ impl Oracle<'_> {
                     (ElementState::Skipped, Some(_)) => wrong("its inputs were there"),
                     (ElementState::Skipped, None) if starts > 0 => wrong("it was run"),
                     (ElementState::Skipped, None) => {}
+                    (ElementState::Failed, Some(_)) if starts == 1 && is_flaky => {}
                     (ElementState::Failed, Some(inputs)) if starts == 1 && !was_killed => {
                         let list = matches!(self.graph.declared(*task).returns, Type::List(_));
                         if body(self.seed, &name, element, list, inputs).is_some() {
@@ -122,6 +141,17 @@ impl Oracle<'_> {
             }
         }
         Ok(faults)
+    }
+
+    /// Returns whether somebody asked for the cancellation of an element, or of a task without any.
+    fn is_cancelled(&self, task: TaskIndex, element: Option<u32>) -> bool {
+        self.asked.iter().any(|what| {
+            what.is_empty()
+                || what.iter().any(|it| match element {
+                    Some(element) => it.contains(task, element),
+                    None => it.task == task && it.elements.is_none(),
+                })
+        })
     }
 
     /// Returns whether the array index that carried an element was cancelled or killed.

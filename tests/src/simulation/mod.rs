@@ -6,6 +6,7 @@
 //! replayed exactly.
 
 mod check;
+mod process;
 mod random;
 mod run;
 mod scheduler;

@@ -1,31 +1,29 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
+use reflow_core::elements::ElementSet;
 use reflow_core::engine::{
-    Clock, DispatchOptions, Dispatched, EngineError, Probe, Services, State, SubmitRequest,
-    dispatch, submit,
+    Clock, DispatchOptions, EngineError, Probe, RetryRequest, Services, State, SubmitRequest,
+    cancel, dispatch, retry, submit,
 };
 use reflow_core::id::{RunId, Tag};
-use reflow_core::journal::{Holder, Liveness, Record, read_journal};
-use reflow_core::results::{Outcome, ResultRecord};
-use reflow_core::rundir::{BackendRecord, DispatchMode, JobEnvironment, Owner, RunDir};
+use reflow_core::journal::{Record, read_journal};
+use reflow_core::rundir::{BackendRecord, DispatchMode, JobEnvironment, Owner, RunDir, Selection};
 use reflow_core::scheduler::{Capabilities, EndReason, ExitStatus, FailedParent, Scheduler};
-use reflow_core::worker::{Call, TaskHost, WorkerMode, WorkerOptions, run_with};
-use reflow_core::workflow::{Bound, Graph, Type};
-use serde_json::Value;
+use reflow_core::worker::{WorkerMode, WorkerOptions, run_with};
+use reflow_core::workflow::{Bound, Graph, TaskIndex, Type};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::check::Oracle;
+use super::process::{Bodies, Instance, Table, trace};
 use super::random::Random;
 use super::scheduler::{SimScheduler, lock};
 use super::workflow;
-use super::world::{Faults, IndexState, World};
+use super::world::{CLOCK, Faults, IndexState, World};
 
 /// Longest that a run may take, in virtual time.
 const LONGEST: Duration = Duration::from_hours(4);
@@ -65,125 +63,25 @@ pub fn run(seed: u64, scratch: &Path) -> Result<Summary, String> {
     result
 }
 
-/// Prints a step of the run, to find out how a failing seed came about.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "who replays a seed asks for its steps by the environment, and reads them on the terminal"
-)]
-fn trace(step: impl FnOnce() -> String) {
-    if std::env::var_os("REFLOW_SIMULATION_TRACE").is_some() {
-        println!("{:?} {}", Instant::now(), step());
-    }
-}
-
-/// One dispatch that is being made.
+/// Something that a process does to the run.
 struct Running {
-    handle: JoinHandle<Result<Dispatched, EngineError>>,
+    handle: JoinHandle<Result<(), EngineError>>,
     instance: Arc<Instance>,
     /// Where it is a job.
     job: Option<(usize, usize)>,
 }
 
-/// A process that plans.
-#[derive(Debug)]
-struct Instance {
-    pid: u32,
-    host: String,
-    killed: AtomicBool,
-    world: Arc<Mutex<World>>,
-    gone: Arc<Mutex<BTreeSet<u32>>>,
-    seed: u64,
-}
-
-#[async_trait]
-impl Probe for Instance {
-    async fn reach(&self, point: &'static str) {
-        let (kill, freeze) = {
-            let mut world = lock(&self.world);
-            let (killed, frozen) = (world.faults.dispatch_killed, world.faults.dispatch_frozen);
-            let freeze = world
-                .random
-                .happens(frozen)
-                .then(|| Duration::from_secs(5 + world.random.below(150)));
-            (world.random.happens(killed), freeze)
-        };
-        trace(|| {
-            format!(
-                "process {} reaches {point}{}",
-                self.pid,
-                if kill { " and is killed" } else { "" }
-            )
-        });
-        if kill {
-            self.killed.store(true, Ordering::Relaxed);
-            std::future::pending::<()>().await;
-        }
-        if let Some(freeze) = freeze {
-            tokio::time::sleep(freeze).await;
-        }
+/// Returns what somebody cancels: the run, a task, or some of its elements.
+fn selection(random: &mut Random, graph: &Graph) -> Vec<Selection> {
+    if random.happens(400) {
+        return Vec::new();
     }
-}
-
-#[derive(Debug)]
-struct Table(Arc<Instance>);
-
-impl Liveness for Table {
-    fn own(&self) -> Holder {
-        Holder {
-            host: self.0.host.clone(),
-            boot: self.0.seed.to_string(),
-            pid: self.0.pid,
-            started: 0,
-        }
-    }
-
-    fn is_gone(&self, holder: &Holder) -> bool {
-        holder.host == self.0.host
-            && self
-                .0
-                .gone
-                .lock()
-                .is_ok_and(|gone| gone.contains(&holder.pid))
-    }
-}
-
-/// The bodies of the simulated workflow.
-struct Bodies<'a> {
-    seed: u64,
-    task: String,
-    list: bool,
-    world: &'a Mutex<World>,
-    /// How many bodies may start before the worker is killed.
-    left: Option<u32>,
-}
-
-impl TaskHost for Bodies<'_> {
-    fn call(&mut self, mut call: Call<'_>) -> io::Result<ResultRecord> {
-        call.start()?;
-        trace(|| format!("body of {}[{}]", self.task, call.element));
-        let key = (self.task.clone(), call.element);
-        *lock(self.world).starts.entry(key.clone()).or_default() += 1;
-        if let Some(left) = &mut self.left {
-            if *left == 0 {
-                lock(self.world).killed.push(key);
-                return Err(io::Error::other("killed"));
-            }
-            *left -= 1;
-        }
-        let inputs: BTreeMap<String, Value> = call
-            .inputs
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.clone()))
-            .collect();
-        let result = ResultRecord::new(call.element, Outcome::Failed);
-        Ok(
-            match workflow::body(self.seed, &self.task, call.element, self.list, &inputs) {
-                Some(value) => call.succeed(result, &value),
-                None => result.with_message("it fails"),
-            },
-        )
-    }
+    let task = TaskIndex(random.below(graph.len() as u64) as u32);
+    let elements = random.happens(500).then(|| {
+        let first = random.below(3) as u32;
+        ElementSet::range(first, first + 1 + random.below(3) as u32)
+    });
+    vec![Selection { task, elements }]
 }
 
 struct Simulation {
@@ -195,8 +93,14 @@ struct Simulation {
     gone: Arc<Mutex<BTreeSet<u32>>>,
     pids: AtomicU32,
     running: Vec<Running>,
-    finished: bool,
     summary: Summary,
+    /// How often somebody asks for another try of what failed, once the run has ended.
+    retries: u32,
+    retried: u32,
+    /// What somebody cancels, and when.
+    cancels: Option<(Duration, Vec<Selection>)>,
+    /// Everything whose cancellation was asked for.
+    asked: Vec<Vec<Selection>>,
 }
 
 fn capabilities(random: &mut Random) -> Capabilities {
@@ -219,15 +123,19 @@ fn capabilities(random: &mut Random) -> Capabilities {
         submit_from_jobs: true,
         serves_indices: false,
         message_timeout: Duration::from_secs(10),
-        may_stall: false,
+        may_stall: random.happens(300),
         partitions: Vec::new(),
     }
 }
 
 fn faults(random: &mut Random) -> Faults {
-    // A third of the runs has no faults, so that what only faults would hide is seen.
+    let limit = random.happens(200).then(|| 6 + random.below(15) as u32);
+    // A third of the runs has no other faults, so that what only faults would hide is seen.
     if random.happens(330) {
-        return Faults::default();
+        return Faults {
+            limit,
+            ..Faults::default()
+        };
     }
     let mut some = |most: u64| {
         if random.happens(400) {
@@ -250,6 +158,7 @@ fn faults(random: &mut Random) -> Faults {
         dispatch_cancelled: some(200),
         doubled: some(60),
         find_early: some(300),
+        limit,
     }
 }
 
@@ -259,6 +168,15 @@ impl Simulation {
         let graph = workflow::random(&mut random);
         let capabilities = capabilities(&mut random);
         let faults = faults(&mut random);
+        let retries = if random.happens(300) {
+            1 + random.below(2) as u32
+        } else {
+            0
+        };
+        let cancels = random.happens(150).then(|| {
+            let at = Duration::from_secs(random.below(100));
+            (at, selection(&mut random, &graph))
+        });
         let world = Arc::new(Mutex::new(World {
             random,
             capabilities: capabilities.clone(),
@@ -266,6 +184,9 @@ impl Simulation {
             jobs: Vec::new(),
             starts: BTreeMap::new(),
             killed: Vec::new(),
+            cancelled: Vec::new(),
+            disobeyed: Vec::new(),
+            started: Instant::now(),
             died: BTreeSet::new(),
             most_running: BTreeMap::new(),
             submits: 0,
@@ -285,8 +206,11 @@ impl Simulation {
             gone: Arc::default(),
             pids: AtomicU32::new(1),
             running: Vec::new(),
-            finished: false,
             summary: Summary::default(),
+            retries,
+            retried: 0,
+            cancels,
+            asked: Vec::new(),
         })
     }
 
@@ -309,7 +233,10 @@ impl Simulation {
 
     fn services(instance: &Arc<Instance>) -> Services {
         Services {
-            clock: Clock::from_fn(|| std::time::UNIX_EPOCH + Duration::from_hours(500_000)),
+            clock: {
+                let started = lock(&instance.world).started;
+                Clock::from_fn(move || CLOCK + started.elapsed())
+            },
             liveness: Arc::new(Table(Arc::clone(instance))),
             probe: Arc::clone(instance) as Arc<dyn Probe>,
         }
@@ -323,6 +250,10 @@ impl Simulation {
             run_id: RunId::new(format!("sim-{}", self.seed)).expect("a number is safe"),
             backend: BackendRecord {
                 name: "simulation".to_owned(),
+                max_queued: self
+                    .seed
+                    .is_multiple_of(7)
+                    .then(|| 6 + (self.seed % 20) as u32),
                 ..BackendRecord::default()
             },
             program: None,
@@ -345,15 +276,25 @@ impl Simulation {
         while started.elapsed() < LONGEST {
             self.reap().await;
             let is_alive = self.advance(&dir);
-            if self.finished && !is_alive && self.running.is_empty() {
-                return self.verify(&dir, started).await;
+            if let Some((at, what)) = &self.cancels
+                && started.elapsed() >= *at
+            {
+                let what = what.clone();
+                self.cancels = None;
+                self.start_cancel(&dir, what);
+            }
+            if is_alive || !self.running.is_empty() {
+                quiet = 0;
+            } else if self.has_finished(&dir)? {
+                if self.retried == self.retries {
+                    return self.verify(&dir, started).await;
+                }
+                self.retried += 1;
+                self.start_retry(&dir);
+            } else {
+                quiet += 1;
             }
             // What `wait` does: nothing is left that would plan again, so it plans itself.
-            quiet = if is_alive || !self.running.is_empty() {
-                0
-            } else {
-                quiet + 1
-            };
             if quiet > 25 {
                 quiet = 0;
                 self.summary.rescues += 1;
@@ -370,6 +311,59 @@ impl Simulation {
             "seed {}: the run did not end; {}",
             self.seed, self.summary.rescues
         ))
+    }
+
+    /// Returns whether the run has ended, and all that was asked of it is done.
+    fn has_finished(&self, dir: &RunDir) -> Result<bool, String> {
+        let state = State::read(dir, &self.graph).map_err(|error| error.to_string())?;
+        let requests = dir
+            .requests_since(state.requests)
+            .map_err(|error| error.to_string())?;
+        Ok(state.finished.is_some() && requests.is_empty())
+    }
+
+    /// Asks for another try of all that ended without a value.
+    fn start_retry(&mut self, dir: &RunDir) {
+        trace(|| "somebody asks for another try".to_owned());
+        let instance = self.instance();
+        let services = Self::services(&instance);
+        let (dir, scheduler) = (dir.clone(), Arc::clone(&self.scheduler));
+        let handle = tokio::task::spawn_local(async move {
+            retry(&dir, scheduler.as_ref(), &services, RetryRequest::default())
+                .await
+                .map(|_| ())
+        });
+        self.start(handle, instance, None);
+    }
+
+    /// Cancels elements, or the run.
+    fn start_cancel(&mut self, dir: &RunDir, what: Vec<Selection>) {
+        trace(|| format!("somebody cancels {what:?}"));
+        self.asked.push(what.clone());
+        let instance = self.instance();
+        let services = Self::services(&instance);
+        let (dir, scheduler) = (dir.clone(), Arc::clone(&self.scheduler));
+        let handle = tokio::task::spawn_local(async move {
+            let report = cancel(&dir, scheduler.as_ref(), &services, &what).await?;
+            if report.left.is_empty() && !report.was_over {
+                lock(&scheduler.world).cancelled.push(what);
+            }
+            Ok(())
+        });
+        self.start(handle, instance, None);
+    }
+
+    fn start(
+        &mut self,
+        handle: JoinHandle<Result<(), EngineError>>,
+        instance: Arc<Instance>,
+        job: Option<(usize, usize)>,
+    ) {
+        self.running.push(Running {
+            handle,
+            instance,
+            job,
+        });
     }
 
     /// Submits until the run exists: a submit that is killed leaves a run that `wait` goes on with.
@@ -406,12 +400,9 @@ impl Simulation {
                 &DispatchOptions { own, force: false },
             )
             .await
+            .map(|_| ())
         });
-        self.running.push(Running {
-            handle,
-            instance,
-            job,
-        });
+        self.start(handle, instance, job);
     }
 
     /// Ends dispatches that have ended or were killed.
@@ -432,14 +423,8 @@ impl Simulation {
                     ..ExitStatus::new(EndReason::NodeFailure)
                 }
             } else {
-                match running.handle.await {
-                    Ok(Ok(Dispatched::Done { finished, .. })) => {
-                        self.finished |= finished.is_some();
-                        ExitStatus::from_code(0)
-                    }
-                    Ok(Ok(Dispatched::Elsewhere)) => ExitStatus::from_code(0),
-                    _ => ExitStatus::from_code(1),
-                }
+                let is_done = matches!(running.handle.await, Ok(Ok(())));
+                ExitStatus::from_code(i32::from(!is_done))
             };
             if let Some((job, index)) = running.job {
                 lock(&self.world).end(job, index, exit);
@@ -492,8 +477,13 @@ impl Simulation {
             }
         }
         let world = lock(&self.world);
-        // What can never start does not keep a run going.
-        (0..world.jobs.len()).any(|job| !world.jobs[job].is_over() && !world.is_stuck(job))
+        // What can never start does not keep a run going. Nor does a watch where nothing happens that it is
+        // there for: that it is needed would go unnoticed.
+        let needs_no_watch = world.faults.spares_dispatch();
+        (0..world.jobs.len()).any(|job| {
+            let entry = &world.jobs[job];
+            !entry.is_over() && !world.is_stuck(job) && !(entry.is_watch() && needs_no_watch)
+        })
     }
 
     /// Returns whether workers of a job run bodies: those of a request that was given up do not.
@@ -565,6 +555,7 @@ impl Simulation {
                 left,
             )
         };
+        let index_of = self.graph.find(&task).expect("a job runs a task");
         let list = self
             .graph
             .find(&task)
@@ -581,6 +572,8 @@ impl Simulation {
         let mut bodies = Bodies {
             seed: self.seed,
             task,
+            index: index_of,
+            may_be_retried: self.retried > 0,
             list,
             world: &self.world,
             left,
@@ -660,8 +653,12 @@ impl Simulation {
             dir,
             world: &world,
             state: &state,
+            asked: &self.asked,
+            requests: self.retried,
         };
-        let faults = oracle.faults().map_err(|error| fail(error.to_string()))?;
+        let mut faults = oracle.faults().map_err(|error| fail(error.to_string()))?;
+        let disobeyed = world.disobeyed.iter();
+        faults.extend(disobeyed.map(|what| format!("{what} was started after it was cancelled")));
         if !faults.is_empty() {
             return Err(fail(faults.join("\n  ")));
         }

@@ -30,6 +30,7 @@ fn error(kind: SchedulerErrorKind) -> SchedulerError {
 enum Fate {
     Arrives,
     Busy,
+    NoRoom,
     AnswerLost,
     RequestLost,
 }
@@ -71,7 +72,13 @@ impl Scheduler for SimScheduler {
             let mut world = lock(&self.world);
             world.submits += 1;
             let faults = world.faults.clone();
+            let queued: usize = world.jobs.iter().map(Job::queued).sum();
+            let wanted = request.array.map_or(1, |array| array.count) as usize;
+            let has_room = faults
+                .limit
+                .is_none_or(|limit| queued + wanted <= limit as usize);
             let fate = match () {
+                () if !has_room => Fate::NoRoom,
                 () if world.random.happens(faults.busy) => Fate::Busy,
                 () if world.random.happens(faults.request_lost) => Fate::RequestLost,
                 () if world.random.happens(faults.answer_lost) => Fate::AnswerLost,
@@ -104,6 +111,9 @@ impl Scheduler for SimScheduler {
         match fate {
             Fate::Arrives => Ok(id),
             Fate::Busy => Err(SubmitError::nothing_sent(error(SchedulerErrorKind::Busy))),
+            Fate::NoRoom => Err(SubmitError::nothing_sent(error(
+                SchedulerErrorKind::LimitReached,
+            ))),
             Fate::AnswerLost | Fate::RequestLost => {
                 Err(SubmitError::maybe_sent(error(SchedulerErrorKind::TimedOut)))
             }

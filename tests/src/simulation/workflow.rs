@@ -94,6 +94,9 @@ pub(super) fn random(random: &mut Random) -> Graph {
         if array && random.happens(200) {
             task["batch"] = json!(1 + random.below(3));
         }
+        if random.happens(300) {
+            task["retry"] = json!({ "retries": 1 + random.below(2) });
+        }
         tasks.push(task);
         made.push((name, array, list));
     }
@@ -105,6 +108,14 @@ pub(super) fn random(random: &mut Random) -> Graph {
 
 fn parameter(name: &str, ty: &str, steps: &[&str], concatenate: bool, broadcast: bool) -> Value {
     json!({ "name": name, "type": ty, "kind": "result", "steps": steps, "concatenate": concatenate, "broadcast": broadcast })
+}
+
+/// Returns whether the first try of an element fails for no reason that a second would meet again.
+pub(super) fn is_flaky(seed: u64, task: &str, element: u32) -> bool {
+    let number = task
+        .bytes()
+        .fold(seed, |number, byte| mix(number ^ u64::from(byte)));
+    mix(number.rotate_left(7) ^ u64::from(element)).is_multiple_of(10)
 }
 
 /// Returns what the body of a task returns for its inputs, or none where it fails.

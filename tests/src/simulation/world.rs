@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reflow_core::id::{JobId, Tag};
+use reflow_core::rundir::Selection;
 use reflow_core::scheduler::{
     Capabilities, DependencyKind, EndReason, ExitStatus, FailedParent, JobRequest, JobState,
 };
@@ -38,6 +39,8 @@ pub(super) struct Faults {
     pub(super) doubled: u64,
     /// A look-up says `Absent` for a job that is still on its way.
     pub(super) find_early: u64,
+    /// Most jobs in the queue, each index of an array counted as one.
+    pub(super) limit: Option<u32>,
 }
 
 impl Faults {
@@ -55,10 +58,16 @@ pub(super) struct World {
     pub(super) capabilities: Capabilities,
     pub(super) faults: Faults,
     pub(super) jobs: Vec<Job>,
-    /// How often the body of an element was started.
-    pub(super) starts: BTreeMap<(String, u32), u32>,
-    /// Elements whose body was killed.
-    pub(super) killed: Vec<(String, u32)>,
+    /// How often the body of an element was started in each of its tries.
+    pub(super) starts: BTreeMap<(String, u32, u32), u32>,
+    /// Elements whose body was killed, with the try.
+    pub(super) killed: Vec<(String, u32, u32)>,
+    /// What was cancelled on request, as far as whoever asked was told so.
+    pub(super) cancelled: Vec<Vec<Selection>>,
+    /// Bodies that were started after their cancellation was reported.
+    pub(super) disobeyed: Vec<String>,
+    /// When the clock of all processes said [`CLOCK`].
+    pub(super) started: Instant,
     /// Array indices that were cancelled or whose worker was killed.
     pub(super) died: BTreeSet<(Tag, u32)>,
     /// Bodies running now, by task, and the most there ever were.
@@ -100,6 +109,9 @@ pub(super) enum IndexState {
     },
 }
 
+/// What all clocks say when a run begins.
+pub(super) const CLOCK: SystemTime = UNIX_EPOCH;
+
 /// How long the model remembers ended jobs.
 const HISTORY: Duration = Duration::from_secs(90);
 
@@ -122,6 +134,17 @@ impl Job {
             .argv
             .iter()
             .any(|word| word == "dispatch")
+    }
+
+    /// Returns whether it looks from time to time, and drives nothing.
+    pub(super) fn is_watch(&self) -> bool {
+        self.is_driver() && self.task() == "watch"
+    }
+
+    /// Returns how many of its indices count against a limit.
+    pub(super) fn queued(&self) -> usize {
+        let is_over = |it: &&Index| matches!(it.state, IndexState::Ended { .. });
+        self.indices.len() - self.indices.iter().filter(is_over).count()
     }
 
     pub(super) fn task(&self) -> String {
@@ -222,7 +245,11 @@ impl World {
     }
 
     fn held(&self, job: usize, index: usize) -> Held {
-        let mut waits = false;
+        let now = CLOCK + self.started.elapsed();
+        let mut waits = self.jobs[job]
+            .request
+            .not_before
+            .is_some_and(|not_before| not_before > now);
         for dependency in &self.jobs[job].request.dependencies {
             // What is not known, or no more, satisfies every dependency, as on Slurm.
             let Some(parent) = self

@@ -8,9 +8,10 @@ use fs_err as fs;
 use super::{MOST_REFUSALS, Pass};
 use crate::elements::ElementSet;
 use crate::engine::request::{FileBuilder, job_request};
-use crate::engine::{ElementState, EngineError, Phase, State, observe};
+use crate::engine::{ElementState, EngineError, Phase, State, Submission, observe};
 use crate::id::Tag;
 use crate::journal::{HandBack, NotSent, Record, SubmissionKind, SubmissionRecord};
+use crate::rundir::DispatchMode;
 use crate::scheduler::{SchedulerErrorKind, SubmitError, Target};
 
 /// How long to wait after the first refusal for now; twice as long after each further one.
@@ -143,13 +144,16 @@ impl Pass<'_> {
             SubmissionKind::Elements { .. } => {
                 self.room.at_once = Some(submission.indices().unwrap_or(1) / 2);
             }
-            SubmissionKind::Dispatch | SubmissionKind::Guard { .. } => {
+            SubmissionKind::Dispatch => {
                 self.room.at_once = Some(0);
-                if !self.displace().await? && matches!(submission.kind, SubmissionKind::Dispatch) {
-                    self.refusals = MOST_REFUSALS;
+                if !self.displace().await? {
+                    return Ok(Sent::Nothing);
                 }
             }
-            SubmissionKind::Watch { .. } => return Ok(Sent::Nothing),
+            // The run goes on without them, as long as what they watch does its work.
+            SubmissionKind::Guard { .. } | SubmissionKind::Watch { .. } => {
+                return Ok(Sent::Nothing);
+            }
         }
         Ok(Sent::NoRoom)
     }
@@ -187,13 +191,15 @@ impl Pass<'_> {
         Ok(false)
     }
 
-    /// Returns whether there is no room for anything, and nothing of ours that could make some.
+    /// Returns whether the run would be left without a job that plans again, for want of room.
     pub(super) fn is_shut_out(&self) -> bool {
-        self.room.at_once == Some(0)
-            && !self
-                .state
-                .live()
-                .any(|(_, it)| it.job.is_some() || it.phase == Phase::Intended)
+        let drives = |submission: &Submission| {
+            matches!(submission.record.kind, SubmissionKind::Dispatch)
+                && (submission.job.is_some() || submission.phase == Phase::Intended)
+        };
+        self.room.at_once.is_some()
+            && self.dir.record().dispatch != DispatchMode::Login
+            && !self.state.live().any(|(_, submission)| drives(submission))
     }
 
     /// Records that nothing can be queued for now.

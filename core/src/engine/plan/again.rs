@@ -137,12 +137,18 @@ impl Planner<'_> {
             let attempts = self.state.attempts.get(&(task, *index));
             matches!(entry.state, ElementState::Failed | ElementState::Lost)
                 && u32::from(attempts.map_or(0, |it| it.automatic)) < allowed
-                // What the batch system refused, it refuses again.
                 && entry.attempt > 0
-                && self.state.submission(entry.submission).job.is_some()
+                && !self.was_refused(entry.submission)
         };
         let elements = (0..).zip(&state.elements).filter(is_retried);
         elements.map(|(index, _)| index).collect()
+    }
+
+    /// Returns whether the batch system refused a submission for good: it would refuse it again. One whose
+    /// results are there was sent, whatever we were told.
+    fn was_refused(&self, position: u32) -> bool {
+        let submission = self.state.submission(position);
+        submission.job.is_none() && submission.packs == 0
     }
 
     /// Returns whether the width of a skipped task may become known after all.
