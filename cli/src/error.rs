@@ -226,7 +226,9 @@ impl From<EngineError> for CliError {
             EngineError::Workflow(errors) => {
                 Self::from(errors).doing("the recorded workflow is not valid for this version")
             }
-            EngineError::Refused { .. } => Self::from_error(Kind::Scheduler, &error),
+            EngineError::Refused { .. } | EngineError::Paused { .. } => {
+                Self::from_error(Kind::Scheduler, &error)
+            }
             other => Self::from_error(Kind::Request, &other),
         };
         shown.with_hints(hint)
