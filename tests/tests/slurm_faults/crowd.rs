@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use reflow_tests::{Calls, Case, Rig, ends_by_itself, figure, now_ms, wait_for};
+use reflow_tests::{Calls, Case, Rig, ends_by_itself, figure, now_ms, wait_for, wait_within};
 use serde_json::json;
 
 use crate::{LONG, case};
@@ -18,6 +18,10 @@ pub(crate) const CASES: &[Case] = &[
     case(
         "sixty_singletons_behind_one_root_twenty_times_over",
         singletons,
+    ),
+    case(
+        "seven_scattered_elements_of_five_hundred_are_retried_alone",
+        scattered_retry,
     ),
     case(
         "cancel_under_load_lets_nothing_start_any_more",
@@ -235,4 +239,74 @@ fn cancel_under_load() {
     );
     program.run(&["wait", &run]).expect(1);
     assert_eq!(program.json(&["status", &run])["state"], "cancelled");
+}
+
+fn scattered_retry() {
+    /// Of 500: next to each other, at both ends, and far apart.
+    const BAD: [u32; 7] = [0, 1, 77, 250, 251, 400, 499];
+    let rig = Rig::start(&[]);
+    let (program, calls) = Calls::of(rig.program());
+    program.write(
+        "reflow.toml",
+        &format!(
+            r#"
+            [workflow]
+            name = "scattered"
+            [tasks.list]
+            shell = "seq 0 499"
+            returns = "list[int]"
+            output = "lines"
+            [tasks.work]
+            array = true
+            array_parallelism = 30
+            shell = '''
+            {}
+            case {{n}} in {}) [ -e {{run_dir}}/mended ] || exit 9 ;; esac
+            {}
+            echo {{n}}'''
+            params.n = {{ type = "int", result = "list" }}
+            returns = "int"
+            [tasks.total]
+            shell = "awk '{{ n += $1 }} END {{ print n }}' {{all:file}}"
+            params.all = {{ type = "list[int]", result = "work" }}
+            returns = "int"
+            "#,
+            mark('+'),
+            BAD.map(|element| element.to_string()).join("|"),
+            mark('-')
+        ),
+    );
+    let submitted = program.json(&["submit", "-w", "reflow.toml", "--run-dir", "run"]);
+    let run = submitted["run_id"].as_str().expect("a run id").to_owned();
+    let run_dir = program.home().join("run");
+    ends_by_itself(&run_dir, LONG);
+    let status = program.json(&["status", &run]);
+    assert_eq!(status["state"], "failed", "{status}");
+    assert_eq!(status["tasks"][1]["elements"]["failed"], 7, "{status}");
+    wait_for("the queue to be empty", || rig.queue().is_empty());
+    fs_err::write(run_dir.join("mended"), "").expect("the run directory is writable");
+    let before = calls.count();
+    let began = now_ms();
+    let elements = BAD.map(|element| element.to_string()).join(",");
+    program
+        .run(&["retry", &run, &format!("work[{elements}]"), "total"])
+        .expect(0);
+    wait_within(LONG, "the queue to be empty", || rig.queue().is_empty());
+    let status = program.json(&["status", &run]);
+    figure(format_args!(
+        "7 scattered elements of 500 retried: {:.1} s; before it {before}, at the end {}",
+        (now_ms() - began) as f64 / 1e3,
+        calls.count()
+    ));
+    assert_eq!(status["state"], "succeeded", "{status}");
+    assert_eq!(
+        program.json(&["result", &run, "total"])["value"],
+        json!(499 * 500 / 2)
+    );
+    let starts = Trace::read(&run_dir.join("trace")).starts();
+    assert_eq!(starts.len(), 500);
+    for (element, times) in starts {
+        let expected = if BAD.contains(&element) { 2 } else { 1 };
+        assert_eq!(times, expected, "element {element}");
+    }
 }
