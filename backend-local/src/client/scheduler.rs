@@ -290,7 +290,11 @@ fn recorded(past: &Past, id: &JobId) -> Option<JobStatus> {
         notes: job.notes.clone(),
     };
     let node = crate::location::host_name();
-    Some(view::status(id.clone(), &node, &head, &job.elements))
+    let mut status = view::status(id.clone(), &node, &head, &job.elements);
+    if past.is_buried {
+        view::explain_lost(&mut status, "the machine was started anew");
+    }
+    Some(status)
 }
 
 fn read_statuses(

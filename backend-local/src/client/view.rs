@@ -34,6 +34,18 @@ pub(super) fn status(job: JobId, node: &str, head: &Head, elements: &[Element]) 
     }
 }
 
+/// Says why elements are lost, where nothing is said of them.
+pub(super) fn explain_lost(status: &mut JobStatus, why: &str) {
+    let elements = status.elements.iter_mut().map(|element| &mut element.state);
+    for state in elements.chain([&mut status.state]) {
+        if let JobState::Ended(end) = state
+            && end.reason == EndReason::Lost
+        {
+            end.native.get_or_insert_with(|| why.to_owned());
+        }
+    }
+}
+
 /// Returns the status of a job that is not known.
 pub(super) fn unknown(job: JobId) -> JobStatus {
     JobStatus {

@@ -38,6 +38,8 @@ pub(crate) struct Past {
     pub(crate) unplaced: Vec<(u64, u32)>,
     /// Running elements that were being ended, and why.
     pub(crate) killed: HashMap<(u64, u32), EndReason>,
+    /// Whether it is of another life of the machine.
+    pub(crate) is_buried: bool,
     /// The process of each running element.
     pub(crate) placed: HashMap<(u64, u32), u64>,
 }
@@ -268,6 +270,7 @@ pub(crate) fn bury(past: &mut Past, at: u64) {
             }
         }
     }
+    past.is_buried = true;
     past.processes.clear();
     past.placed.clear();
     past.unplaced.clear();

@@ -110,6 +110,20 @@ impl Drop for Groups {
     }
 }
 
+/// Returns whether the kernel has killed for memory in the group that an earlier supervisor made for a
+/// process, which may have ended.
+pub(crate) fn has_killed(instance: &str, name: &str) -> bool {
+    home().is_some_and(|(own, is_v2)| {
+        let directory = own.join(format!("{PREFIX}{instance}")).join(name);
+        let group = Group {
+            directory,
+            is_v2,
+            killed_before: 0,
+        };
+        group.has_killed()
+    })
+}
+
 impl Group {
     /// Takes in that another element begins.
     pub(crate) fn begin(&mut self) {

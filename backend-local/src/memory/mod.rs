@@ -3,7 +3,7 @@
 mod groups;
 mod usage;
 
-pub(crate) use groups::{Group, Groups};
+pub(crate) use groups::{Group, Groups, has_killed};
 pub(crate) use usage::{proportional, resident};
 
 use reflow_core::scheduler::Memory;

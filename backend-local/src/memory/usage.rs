@@ -1,3 +1,6 @@
+//! What is counted is what cannot be given back: pages of files that are mapped are left out, where the
+//! kernel tells them apart.
+
 use std::io::ErrorKind;
 
 /// Returns the bytes of memory that processes hold, those that they share counted in each.
@@ -10,7 +13,11 @@ pub(crate) fn resident(processes: &[u32]) -> u64 {
 
 fn resident_of(process: u32) -> Option<u64> {
     let status = fs_err::read_to_string(format!("/proc/{process}/status")).ok()?;
-    kibibytes(&status, "VmRSS:")
+    // Told apart since 4.5.
+    match kibibytes(&status, "RssAnon:") {
+        Some(own) => Some(own + kibibytes(&status, "RssShmem:").unwrap_or(0)),
+        None => kibibytes(&status, "VmRSS:"),
+    }
 }
 
 /// Returns the same with what they share counted once, where the kernel tells (since 4.14): it is slow to
@@ -19,7 +26,11 @@ pub(crate) fn proportional(processes: &[u32]) -> Option<u64> {
     let mut sum = 0;
     for process in processes {
         match fs_err::read_to_string(format!("/proc/{process}/smaps_rollup")) {
-            Ok(text) => sum += kibibytes(&text, "Pss:").unwrap_or(0),
+            Ok(text) => {
+                let files = kibibytes(&text, "Pss_File:").unwrap_or(0);
+                let all = kibibytes(&text, "Pss:").unwrap_or(0);
+                sum += all.saturating_sub(files);
+            }
             // It has just ended; without processes that are there, nothing is known.
             Err(error) if error.raw_os_error() == Some(3) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {

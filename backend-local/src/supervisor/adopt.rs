@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use reflow_core::fault::reach;
-use reflow_core::scheduler::EndReason;
+use reflow_core::scheduler::{EndReason, Memory};
 use rustix::process::Signal;
 
 use super::ends::{UNKNOWN_END, reason};
@@ -16,7 +16,7 @@ use crate::exits::{self, PastExit};
 use crate::location::Location;
 use crate::log::{self, Past, PastProcess};
 use crate::queue::Now;
-use crate::tree;
+use crate::{memory, tree};
 
 /// How often what is left over is killed before it is given up.
 const ROUNDS: u32 = 100;
@@ -50,13 +50,19 @@ pub(super) fn judge(
     let started = first.and_then(|element| silent_process(past, element, &known, watcher, now));
     // After looking at the processes: what ends is written here before it vanishes from there.
     let exits = exits::read(&location.exits());
-    for (_, process) in gone {
+    for (number, process) in gone {
         if let Some((index, since)) = process.current {
             let exit = exits
                 .get(&(process.id, process.started))
                 .or(process.exit.as_ref())
                 .filter(|_| !process.is_worker);
-            conclude(past, (process.job, index), exit, now, Some(since));
+            let element = (process.job, index);
+            if exit.is_some_and(|exit| exit.code != Some(0))
+                && memory::has_killed(&past.instance, &mark(&past.instance, number))
+            {
+                used_too_much(past, element);
+            }
+            conclude(past, element, exit, now, Some(since));
         }
     }
     if let Some(process) = started {
@@ -134,6 +140,18 @@ fn silent_process(
         current: Some((index, now.mono.saturating_sub(ran))),
         exit: None,
     })
+}
+
+/// Notes that an element was killed because of its memory.
+fn used_too_much(past: &mut Past, (number, index): (u64, u32)) {
+    past.killed
+        .entry((number, index))
+        .or_insert(EndReason::Memory);
+    if let Some(job) = past.jobs.get_mut(&number)
+        && let Some(limit) = job.request.resources.mem.map(Memory::bytes)
+    {
+        job.notes.push((index, memory::told(limit, limit)));
+    }
 }
 
 /// Ends an element that was running, or has it wait again where the request allows that.

@@ -177,7 +177,8 @@ impl Supervisor {
                 return;
             }
             // What processes share was counted in each of them.
-            used = memory::proportional(&self.members(process)).unwrap_or(used);
+            let shared = memory::proportional(&self.members(process));
+            used = shared.map_or(used, |shared| shared.min(used));
             confirm_at = now + CONFIRM;
         }
         let is_over = used > limit || process.usage.has_killed();

@@ -204,6 +204,8 @@ fn reboot() {
         assert_eq!(rig.end(&ended), before);
     };
     check();
+    let told = rig.end(&running).native;
+    assert_eq!(told.as_deref(), Some("the machine was started anew"));
     let started = processes_with(rig.options().runtime_dir.to_str().unwrap());
     assert!(
         started.is_empty(),

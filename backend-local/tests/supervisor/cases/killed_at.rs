@@ -3,12 +3,15 @@
 
 use libtest_mimic::{Failed, Trial};
 use reflow_backend_local::FAULT_POINTS;
-use reflow_core::scheduler::{EndReason, Target};
+use reflow_core::scheduler::{EndReason, Memory, Target};
 
 use crate::rig::{Rig, array, faults, wait_for};
 
 /// How many elements each of two arrays has.
 const COUNT: u32 = 20;
+
+/// Holds more than it may, for as long as it may.
+const FAT: &str = "(head -c 150000000 /dev/zero; sleep 60) | tail -n 1 > /dev/null";
 
 /// Returns a case for each point, in the `REFLOW_TEST_FULL` suite several.
 pub(super) fn trials() -> Vec<Trial> {
@@ -43,17 +46,22 @@ fn killed_at(point: &str, count: u32) {
     let deaf = rig.submit_surely(&rig.shell(
         "setsid sh -c 'trap \"\" TERM; while :; do sleep 0.05; done' & trap '' TERM; touch on; wait",
     ));
-    let direct = rig.submit_surely(&array(
-        rig.shell("echo start d$2 >> ran; sleep 0.03; echo end d$2 >> ran"),
-        COUNT,
-        None,
-    ));
+    let line = "echo start d$2 >> ran; sleep 0.03; echo end d$2 >> ran";
+    let mut request = array(rig.shell(line), COUNT, None);
+    request.resources.mem = Some(Memory::from_bytes(100 << 20));
+    let direct = rig.submit_surely(&request);
+    // One that has to be killed for its memory.
+    let mut request = array(rig.shell(FAT), 1, None);
+    request.resources.mem = Some(Memory::from_bytes(50 << 20));
+    let fat = rig.submit_surely(&request);
     let served = rig.submit_surely(&rig.served("slow", COUNT));
     wait_for("it to run", || scratch.join("on").exists());
     wait_for("the cancel to be taken", || {
         let targets = [Target::whole(deaf.clone())];
         rig.block_on(rig.connect().cancel(&targets)).is_ok()
     });
+    let fat = rig.ends_surely(&fat);
+    assert_eq!(fat[0].reason, EndReason::Memory, "{fat:?}");
     let (direct, served) = (rig.ends_surely(&direct), rig.ends_surely(&served));
     wait_for("the cancelled one to end", || {
         let status = rig.block_on(rig.connect().status(std::slice::from_ref(&deaf)));
