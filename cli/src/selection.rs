@@ -97,3 +97,10 @@ pub(crate) fn shown(task: &TaskName, is_array: bool, elements: &ElementSet) -> S
         task.to_string()
     }
 }
+
+/// Returns the element, where just one is named.
+pub(crate) fn only(elements: Option<&ElementSet>) -> Option<u32> {
+    elements
+        .filter(|elements| elements.len() == 1)
+        .and_then(ElementSet::first)
+}

@@ -7,6 +7,7 @@ use crate::element::SelectedName;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{self, FAINT, styled};
+use crate::selection;
 
 /// Print what tasks wrote to standard output and standard error.
 #[derive(Debug, clap::Args)]
@@ -17,6 +18,9 @@ pub(crate) struct Args {
     /// named.
     #[arg(value_name = "TASK[INDEX]")]
     elements: Vec<SelectedName>,
+    /// Of this attempt, from 1, in place of the newest one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    attempt: Option<u32>,
 }
 
 pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> {
@@ -34,19 +38,23 @@ pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
     } else {
         &args.elements
     };
+    // What is misspelt is said before anything is read.
+    selection::select(&run, &args.elements)?;
     let mut logs = Vec::new();
     for SelectedName { task, elements } in elements {
-        let Some(elements) = elements else {
-            match engine::logs(&run, task.as_str(), None, None) {
-                Ok(found) => logs.extend(found),
-                // A task without elements yet has no output; that is an answer where all are asked for.
-                Err(EngineError::NoValue(_)) if args.elements.is_empty() => {}
-                Err(error) => return Err(error.into()),
+        let only = selection::only(elements.as_ref());
+        match engine::logs(&run, task.as_str(), only, args.attempt) {
+            Ok(found) => logs.extend(found.into_iter().filter(|log| {
+                let (Some(elements), Some(index)) = (elements, log.index) else {
+                    return true;
+                };
+                elements.contains(index)
+            })),
+            // A task without elements yet has no output, and one that was not tried as often none of that
+            // attempt; these are answers where all are asked for.
+            Err(EngineError::NoValue(_) | EngineError::NotFound(_)) if args.elements.is_empty() => {
             }
-            continue;
-        };
-        for index in elements.iter() {
-            logs.extend(engine::logs(&run, task.as_str(), Some(index), None)?);
+            Err(error) => return Err(error.into()),
         }
     }
     if context.output.json {

@@ -2,6 +2,7 @@ use std::fmt::Write;
 
 use clap::builder::styling::Style;
 use reflow_core::engine::{Counts, ElementReport, ElementState, RunState, RunStatus, TaskStatus};
+use reflow_core::id::RunId;
 use reflow_core::scheduler::EndReason;
 
 use super::table;
@@ -42,7 +43,7 @@ pub(crate) fn failures(status: &RunStatus) -> String {
     let mut text = String::new();
     for report in &status.failures {
         text.push('\n');
-        text.push_str(&failure(report));
+        text.push_str(&element(report, &status.run_id));
     }
     for task in &status.tasks {
         let failed = task.elements.failed + task.elements.lost;
@@ -152,17 +153,76 @@ pub(crate) fn element_name(report: &ElementReport) -> String {
     }
 }
 
-fn failure(report: &ElementReport) -> String {
-    let mut text = format!(
-        "{} {}: {}\n",
-        styled(BAD, element_name(report)),
-        report.state.word(),
-        reason_words(report)
-    );
+/// Returns elements one by one.
+pub(crate) fn elements(reports: &[ElementReport], run_id: &RunId) -> String {
+    let texts: Vec<String> = reports.iter().map(|it| element(it, run_id)).collect();
+    texts.join("\n")
+}
+
+/// Returns an element with all that is known of it, its earlier attempts included.
+fn element(report: &ElementReport, run_id: &RunId) -> String {
+    let heading = styled(style(report.state), element_name(report));
+    let mut text = format!("{heading} {}\n", end_words(report));
     let mut facts = Vec::new();
-    if report.attempt > 1 {
-        facts.push(format!("attempt {}", report.attempt));
+    let most = report.attempt + report.retries_left;
+    if most > 1 {
+        facts.push(format!("attempt {} of {most}", report.attempt.max(1)));
     }
+    facts.extend(usage(report));
+    if !facts.is_empty() {
+        let _ = writeln!(text, "  {}", styled(FAINT, facts.join(", ")));
+    }
+    for line in report.stderr.trim_end().lines() {
+        let _ = writeln!(text, "  {} {line}", styled(FAINT, "|"));
+    }
+    if let Some(log) = report.log.as_ref().filter(|_| !report.state.has_value()) {
+        let _ = writeln!(text, "  {} {}", styled(FAINT, "log:"), log.display());
+    }
+    text.push_str(&late_words(report));
+    for past in report.past.iter().rev() {
+        let _ = writeln!(text, "  attempt {} {}", past.attempt, end_words(past));
+        let facts = usage(past);
+        if !facts.is_empty() {
+            let _ = writeln!(text, "    {}", styled(FAINT, facts.join(", ")));
+        }
+        let _ = writeln!(
+            text,
+            "    {} reflow logs {run_id} '{}' --attempt {}",
+            styled(FAINT, "log:"),
+            element_name(past),
+            past.attempt
+        );
+        text.push_str(&late_words(past));
+    }
+    text
+}
+
+/// Returns the state of an element, with why it ended where that is news.
+fn end_words(report: &ElementReport) -> String {
+    let word = report.state.word();
+    if report.state.has_value() || !report.state.is_ended() {
+        return word.to_owned();
+    }
+    format!("{word}: {}", reason_words(report))
+}
+
+fn late_words(report: &ElementReport) -> String {
+    match report.late {
+        Some(late) => format!(
+            "    its worker said later that it {}, which counts for nothing\n",
+            match late {
+                ElementState::Succeeded => "succeeded",
+                ElementState::Failed => "failed",
+                _ => "ended",
+            }
+        ),
+        None => String::new(),
+    }
+}
+
+/// Returns where an element ran, and what it used.
+fn usage(report: &ElementReport) -> Vec<String> {
+    let mut facts = Vec::new();
     facts.extend(report.job.as_ref().map(|job| format!("job {job}")));
     facts.extend(report.node.as_ref().map(|node| format!("on {node}")));
     facts.extend(
@@ -175,16 +235,7 @@ fn failure(report: &ElementReport) -> String {
             .peak_memory
             .map(|memory| format!("peak memory {memory}")),
     );
-    if !facts.is_empty() {
-        let _ = writeln!(text, "  {}", styled(FAINT, facts.join(", ")));
-    }
-    for line in report.stderr.trim_end().lines() {
-        let _ = writeln!(text, "  {} {line}", styled(FAINT, "|"));
-    }
-    if let Some(log) = &report.log {
-        let _ = writeln!(text, "  {} {}", styled(FAINT, "log:"), log.display());
-    }
-    text
+    facts
 }
 
 /// Returns why an element ended, in words.
@@ -259,6 +310,12 @@ mod tests {
                 "exit_status": 2, "job": "8_3", "node": "c1",
                 "elapsed": {"secs": 1, "nanos": 500_000_000},
                 "stderr": "wc: part-3.txt: No such file\n", "log": "/data/run/.reflow/logs/a/3",
+                "retries_left": 1,
+                "past": [{
+                    "task": "count", "index": 3, "attempt": 1, "state": "lost", "reason": "lost",
+                    "message": "neither its worker nor the batch system says how it ended",
+                    "job": "7_3", "late": "succeeded",
+                }],
             }],
         }))
         .expect("a status")
@@ -280,9 +337,13 @@ mod tests {
           total      1 waiting
 
         count[3] failed: exit status 2
-          attempt 2, job 8_3, on c1, after 1.5 s
+          attempt 2 of 3, job 8_3, on c1, after 1.5 s
           | wc: part-3.txt: No such file
           log: /data/run/.reflow/logs/a/3
+          attempt 1 lost: ended without a word, neither its worker nor the batch system says how it ended
+            job 7_3
+            log: reflow logs wordcount-x 'count[3]' --attempt 1
+            its worker said later that it succeeded, which counts for nothing
 
         6 more of count failed
         ");

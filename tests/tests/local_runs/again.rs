@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     case("retry_with_update_runs_the_new_code", new_code),
     case("retry_goes_on_with_a_cancelled_run", after_cancel),
     case("a_task_with_retries_tries_again_by_itself", by_itself),
+    case("every_attempt_is_shown_with_its_output", attempts),
     case("wrong_retries_are_refused", wrong_retries),
     case("cancel_of_elements_leaves_the_others", cancel_elements),
     case("cancel_takes_several_runs", several_runs),
@@ -273,6 +274,98 @@ fn by_itself() {
     assert_eq!(status["failures"][0]["task"], "two", "{status}");
     assert_eq!(status["failures"][0]["attempt"], 2, "{status}");
     assert_eq!(status["failures"].as_array().map(Vec::len), Some(1));
+}
+
+fn attempts() {
+    let program = Program::local();
+    program.write(
+        "reflow.toml",
+        r#"
+        [workflow]
+        name = "tries"
+        [tasks.list]
+        shell = "seq 2"
+        returns = "list[int]"
+        output = "lines"
+        [tasks.work]
+        array = true
+        shell = """
+        [ {n} = 1 ] || echo x >> tries
+        echo out $(wc -l < tries)
+        echo err $(wc -l < tries) >&2
+        [ {n} = 1 ] || exit $(( 10 - $(wc -l < tries) ))
+        """
+        params.n = { type = "int", result = "list" }
+        retries = 2
+        "#,
+    );
+    program.write("run/tries", "");
+    program
+        .run(&["run", "-q", "-w", "reflow.toml", "--run-dir", "run"])
+        .expect(1);
+    let shown = program
+        .run(&["status", "run", "--task", "work[1]"])
+        .expect(0);
+    for part in [
+        "work[1] failed: exit status 7",
+        "attempt 3 of 3",
+        "attempt 2 failed: exit status 8",
+        "attempt 1 failed: exit status 9",
+        "'work[1]' --attempt 1",
+    ] {
+        assert!(
+            shown.stdout.contains(part),
+            "no `{part}` in {}",
+            shown.stdout
+        );
+    }
+    let document = program.json(&["status", "run", "--task", "work"]);
+    let elements = document["elements"].as_array().expect("a list");
+    assert_eq!(elements.len(), 2, "{document}");
+    assert_eq!(elements[0]["state"], "succeeded", "{document}");
+    assert_eq!(elements[0]["past"], Value::Null, "{document}");
+    let past = elements[1]["past"].as_array().expect("a list");
+    let ends: Vec<_> = past
+        .iter()
+        .map(|it| (&it["attempt"], &it["exit_status"]))
+        .collect();
+    assert_eq!(
+        ends,
+        [(&json!(1), &json!(9)), (&json!(2), &json!(8))],
+        "{document}"
+    );
+    assert!(
+        past.iter()
+            .all(|it| it["job"].is_string() && it["node"].is_string()),
+        "{document}"
+    );
+    for (arguments, attempt) in [
+        (&[][..], 3),
+        (&["--attempt", "3"], 3),
+        (&["--attempt", "1"], 1),
+    ] {
+        let all = [&["logs", "run", "work[1]"], arguments].concat();
+        let log = &program.json(&all)["logs"][0];
+        assert_eq!(log["stdout"], format!("out {attempt}\n"), "{log}");
+        assert_eq!(log["stderr"], format!("err {attempt}\n"), "{log}");
+        assert_eq!(log["attempt"], attempt, "{log}");
+    }
+    // Of all elements, those that were tried as often.
+    let logs = program.json(&["logs", "run", "--attempt", "2"]);
+    assert_eq!(logs["logs"].as_array().map(Vec::len), Some(1), "{logs}");
+    program
+        .run(&["logs", "run", "work[1]", "--attempt", "4"])
+        .expect(2)
+        .says(&["has had 3 attempts"]);
+    program.run(&["logs", "run", "--attempt", "0"]).expect(2);
+    program
+        .run(&["status", "run", "--task", "work[2]"])
+        .expect(2)
+        .says(&["`work` has 2 elements"]);
+    program
+        .run(&["status", "run", "--task", "wrok"])
+        .expect(2)
+        .says(&["did you mean `work`?"]);
 }
 
 fn wrong_retries() {
