@@ -156,6 +156,11 @@ fn show(places: &[Place], done: &[(Plan, Told)], begin: Instant) -> usize {
     }
     let reached: std::collections::BTreeSet<&str> =
         places.iter().map(|place| place.point.as_str()).collect();
+    let mut slow: Vec<_> = done.iter().map(|(plan, told)| (told.took, plan)).collect();
+    slow.sort_by_key(|(took, _)| std::cmp::Reverse(*took));
+    for (took, plan) in slow.iter().take(5) {
+        say(format!("{:.1} s: {plan}", took.as_secs_f64()));
+    }
     say(format!(
         "{} runs, {} kills at {} of {} places ({} points), {} elements lost, {} wrong, in {:.0} s",
         done.len(),

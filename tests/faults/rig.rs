@@ -53,8 +53,8 @@ impl Rig {
             fs::create_dir_all(program.home().join(directory)).expect("home is writable");
         }
         program.write("faults/plan", plan);
-        let feed = program.home().join("feed");
-        program.write("reflow.toml", &workload::text(width, &feed, nap));
+        let text = workload::text(width, program.home(), nap);
+        program.write("reflow.toml", &text);
         Self {
             program,
             backend,
@@ -107,16 +107,17 @@ impl Rig {
         Look::at(&self.run_dir()).is_ok_and(|look| look.state.is_some())
     }
 
-    /// Does nothing for a while; says whether the run has ended in that time.
-    pub(crate) fn ends_alone(&self, patience: Duration) -> bool {
-        let begin = Instant::now();
-        while begin.elapsed() < patience {
+    /// Does nothing until the run has ended or patience has; says whether the run has ended.
+    pub(crate) fn ends_alone(&self, has_enough: impl Fn() -> bool) -> bool {
+        loop {
             if self.has_ended() {
                 return true;
             }
+            if has_enough() {
+                return self.has_ended();
+            }
             std::thread::sleep(Duration::from_millis(50));
         }
-        self.has_ended()
     }
 
     /// Returns what is left in the queue of the batch system, and of processes, some time after the end.

@@ -1,13 +1,13 @@
 //! One run with its faults, from the submission to the last check.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use reflow_core::engine::RunState;
 
 use crate::check::Look;
 use crate::plan::{Plan, Story};
 use crate::rig::{Backend, Rig};
-use crate::workload::{BATCH, value};
+use crate::workload::{restarts, value};
 
 /// How often a command that was killed is given again.
 const TRIES: u32 = 6;
@@ -18,6 +18,7 @@ pub(crate) struct Told {
     /// Faults that happened to it.
     pub(crate) fired: usize,
     pub(crate) end: End,
+    pub(crate) took: Duration,
     /// Elements that it lost.
     pub(crate) lost: usize,
     /// What must not be.
@@ -39,12 +40,14 @@ pub(crate) enum End {
 
 /// Makes the run and checks it.
 pub(crate) fn tell(rig: &Rig, plan: &Plan) -> Told {
+    let begin = Instant::now();
     let mut told = Told::default();
     if let Err(fault) = act(rig, plan, &mut told) {
         told.faults.push(fault);
     }
     let fired = rig.fired();
     told.fired = fired.len();
+    told.took = begin.elapsed();
     check(rig, plan, &fired, &mut told);
     told.faults.extend(rig.left_over());
     told
@@ -56,13 +59,10 @@ fn act(rig: &Rig, plan: &Plan, told: &mut Told) -> Result<(), String> {
         told.end = End::Cancelled;
         return cancel(rig, told);
     }
-    let patience = match rig.backend {
-        Backend::Local => Duration::from_secs(2),
-        Backend::Slurm => Duration::from_secs(15),
-    };
+    let begin = Instant::now();
     told.end = match plan.dispatch {
         "login" => End::Waited,
-        _ if rig.ends_alone(patience) => End::Alone,
+        _ if rig.ends_alone(|| begin.elapsed() > patience(rig)) => End::Alone,
         _ => End::Waited,
     };
     if is_again {
@@ -80,6 +80,19 @@ fn act(rig: &Rig, plan: &Plan, told: &mut Told) -> Result<(), String> {
         }
     }
     Err(format!("wait was killed {TRIES} times"))
+}
+
+/// Returns how long a run is left alone. Where only jobs were killed, it must end by itself; where the
+/// person's command was, there may be nobody to go on with it.
+fn patience(rig: &Rig) -> Duration {
+    let fired = rig.fired();
+    let were_jobs = |(role, _): &(String, u32)| role == "worker" || role == "dispatch";
+    let seconds = match rig.backend {
+        _ if fired.iter().all(were_jobs) => 60,
+        Backend::Local => 1,
+        Backend::Slurm => 15,
+    };
+    Duration::from_secs(seconds)
 }
 
 /// Submits, again where the first was killed before there was a run; says whether that was so.
@@ -176,6 +189,13 @@ pub(crate) fn check_run(rig: &Rig, most: usize, is_damaged: bool, told: &mut Tol
     told.faults.extend(look.disagrees(&feed));
     told.faults
         .extend(look.faults(rig.width, is_damaged.then_some(&feed)));
+    let more: u32 = feed.started.values().map(|starts| starts - 1).sum();
+    if more > restarts(rig.width) + most as u32 {
+        told.faults.push(format!(
+            "bodies were started {more} times more than needed: {:?}",
+            feed.started
+        ));
+    }
     let lost = look.lost();
     told.lost = lost.len();
     if lost.len() > most {
@@ -185,7 +205,7 @@ pub(crate) fn check_run(rig: &Rig, most: usize, is_damaged: bool, told: &mut Tol
         ));
     }
     if lost.is_empty() && look.state == Some(RunState::Failed) {
-        for task in ["sum", "batched_sum", "count"] {
+        for task in ["sum", "batched_sum", "flaky_sum", "count"] {
             let run = rig.run_dir();
             let run = run.to_str().expect("home is UTF-8");
             let found = rig.program.run(&["--json", "result", run, task]);
@@ -204,8 +224,8 @@ pub(crate) fn check_run(rig: &Rig, most: usize, is_damaged: bool, told: &mut Tol
 /// Returns how many elements may be lost by the death of one process.
 fn may_lose(role: &str) -> usize {
     match role {
-        // One body, and the elements of the same index whose turn has not come.
-        "worker" => BATCH as usize,
+        // The body that it runs. Elements of the same index whose turn has not come go again.
+        "worker" => 1,
         // What ran under it is ended when it comes back: one element on each core.
         "supervisor" => std::thread::available_parallelism().map_or(1, usize::from),
         _ => 0,

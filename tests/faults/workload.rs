@@ -6,8 +6,8 @@ use std::path::Path;
 use fs_err as fs;
 
 /// Elements in one array index of the batch task.
-pub(crate) const BATCH: u32 = 3;
-/// The element that fails by itself.
+const BATCH: u32 = 3;
+/// The element that fails by itself, until a person has put something in order.
 const BAD: u32 = 1;
 
 /// A task, what it does with its items, and what it needs.
@@ -48,6 +48,8 @@ pub(crate) const TASKS: &[Task] = &[
     task("picky", Width::Wide, Some("seed")),
     task("after_picky", Width::Wide, Some("picky")),
     task("picky_sum", Width::One, Some("after_picky")),
+    task("flaky", Width::Wide, Some("seed")),
+    task("flaky_sum", Width::One, Some("flaky")),
     task("none", Width::One, None),
     task("empty", Width::Empty, Some("none")),
     task("count", Width::One, Some("empty")),
@@ -58,9 +60,17 @@ pub(crate) fn is_bad(task: &str, element: u32) -> bool {
     task == "picky" && element == BAD
 }
 
-/// Returns the workflow file, whose bodies append to `feed`, and in between do what `nap` says.
-pub(crate) fn text(width: u32, feed: &Path, nap: &str) -> String {
-    let feed = feed.display();
+/// Returns how often a body starts again by itself when all goes well.
+pub(crate) fn restarts(width: u32) -> u32 {
+    // Each element of `flaky`.
+    width
+}
+
+/// Returns the workflow file, whose bodies append to the file `feed` in `home`, and in between do what
+/// `nap` says. The bad element is good once there is a file `healed` there.
+pub(crate) fn text(width: u32, home: &Path, nap: &str) -> String {
+    let home = home.display();
+    let feed = format!("{home}/feed");
     let body = |task: &str, item: &str, rest: &str| {
         format!(
             "shell = '''\necho start {task} {item} $$ $EPOCHREALTIME >> {feed}\n{nap}\n{rest}\necho end {task} {item} $$ $EPOCHREALTIME >> {feed}\n"
@@ -120,7 +130,7 @@ pub(crate) fn text(width: u32, feed: &Path, nap: &str) -> String {
         body("batched_sum", "0", total),
         "echo $total",
     );
-    let fails = format!("[ {{n}} != {BAD} ] || exit 3\necho {{n}}");
+    let fails = format!("[ {{n}} != {BAD} ] || [ -e {home}/healed ] || exit 3\necho {{n}}");
     add(
         "picky",
         &keys(&item("seed")),
@@ -137,6 +147,20 @@ pub(crate) fn text(width: u32, feed: &Path, nap: &str) -> String {
         "picky_sum",
         &keys(&all("after_picky")),
         body("picky_sum", "0", total),
+        "echo $total",
+    );
+    let once = format!("! mkdir {home}/flaky.{{n}} 2>/dev/null || exit 9");
+    let keys_of_flaky = format!("retries = 1\n{}", keys(&item("seed")));
+    add(
+        "flaky",
+        &keys_of_flaky,
+        body("flaky", "{n}", &once),
+        "echo {n}",
+    );
+    add(
+        "flaky_sum",
+        &keys(&all("flaky")),
+        body("flaky_sum", "0", total),
         "echo $total",
     );
     add("none", list, body("none", "0", ""), "");
@@ -162,6 +186,7 @@ pub(crate) fn value(task: &str, width: u32) -> Option<u64> {
         // The sum of 2i + 1 for all i below n.
         "sum" => Some(n * n),
         "batched_sum" => Some(3 * n * (n - 1) / 2),
+        "flaky_sum" => Some(n * (n - 1) / 2),
         "count" => Some(0),
         _ => None,
     }
