@@ -71,6 +71,7 @@ pub const POINTS: &[&str] = &[
     "submit/founded",
     "submit/pin",
     "submit/pin-folder",
+    "submit/pinned",
     "update/create",
     "value/write",
     "wake/answer",

@@ -58,13 +58,25 @@ impl Look {
                     continue;
                 }
                 Record::Ingested { tag, ended, .. } => match carried.get(tag) {
-                    Some(task) => ended.iter().map(|(_, set)| (*task, set)).collect(),
+                    Some(task) => ended
+                        .iter()
+                        .map(|(state, set)| (*task, *state, set))
+                        .collect(),
                     None => return Err(format!("results of {tag}, which was never announced")),
                 },
-                Record::Ended { task, elements, .. } => vec![(*task, elements)],
+                Record::Ended {
+                    task,
+                    elements,
+                    state,
+                    ..
+                } => vec![(*task, *state, elements)],
                 _ => continue,
             };
-            for (task, set) in ended {
+            for (task, state, set) in ended {
+                if state == ElementState::Skipped {
+                    // That is no attempt: one may follow when what is missing is tried again.
+                    continue;
+                }
                 for element in set.iter() {
                     *look.ends.entry((name(task), element)).or_default() += 1;
                 }
@@ -91,14 +103,19 @@ impl Look {
     /// Returns what is wrong with a run that was not cancelled: of each element it must be said how it
     /// ended, and it was skipped only if what it needs is not there. Where results were destroyed, those
     /// that ran `before` had what they needed.
-    pub(crate) fn faults(&self, width: u32, before: Option<&Feed>) -> Vec<String> {
+    pub(crate) fn faults(&self, width: u32, is_healed: bool, before: Option<&Feed>) -> Vec<String> {
         let mut faults = Vec::new();
-        match self.state {
-            Some(RunState::Failed) => {}
-            other => faults.push(format!("the run ended as {other:?}, and one element fails")),
+        let wanted = if is_healed {
+            RunState::Succeeded
+        } else {
+            RunState::Failed
+        };
+        if self.state != Some(wanted) {
+            let state = self.state;
+            faults.push(format!("the run ended as {state:?} instead of {wanted:?}"));
         }
         for task in TASKS {
-            self.task_faults(task, width, before, &mut faults);
+            self.task_faults(task, width, is_healed, before, &mut faults);
         }
         for (key, ends) in &self.ends {
             let attempts = self.attempts.get(key).copied().unwrap_or(0).max(1);
@@ -113,6 +130,7 @@ impl Look {
         &self,
         task: &Task,
         width: u32,
+        is_healed: bool,
         before: Option<&Feed>,
         faults: &mut Vec<String>,
     ) {
@@ -156,7 +174,7 @@ impl Look {
                 || before.is_some_and(|feed| feed.ended.contains_key(&(name.to_owned(), element)));
             let is_right = match state {
                 Some(Skipped) => !has_inputs,
-                Some(Succeeded) => had_inputs && !is_bad(name, element),
+                Some(Succeeded) => had_inputs && (is_healed || !is_bad(name, element)),
                 Some(ElementState::Failed | ElementState::Lost | ElementState::Cancelled) => {
                     had_inputs
                 }
@@ -188,7 +206,7 @@ impl Look {
                 faults.push(format!("{what}, and its body was started {started} times"));
             }
             match state {
-                ElementState::Succeeded if ended != 1 => {
+                ElementState::Succeeded if ended == 0 || ended > attempts => {
                     faults.push(format!(
                         "{what}, and its body came to its end {ended} times"
                     ));

@@ -65,8 +65,12 @@ fn run(program: &str, arguments: &[&str]) {
 
 /// Returns the cases, which are ignored for all but root: nobody else can mount a file system.
 pub(crate) fn trials() -> Vec<Trial> {
-    let cases: [(&str, fn()); 2] = [
+    let cases: [(&str, fn()); 3] = [
         ("submit_on_a_full_disk_says_so_and_works_later", submit),
+        (
+            "an_update_that_a_full_disk_has_stopped_is_given_again",
+            update,
+        ),
         (
             "a_disk_that_is_full_for_a_while_loses_nothing",
             full_for_a_while,
@@ -117,6 +121,34 @@ fn submit() {
     submit_at_last(&rig);
     rig.on_run("wait").expect(1);
     whole(&rig, "submit");
+}
+
+/// A retry with a new program of which only a part could be copied takes all of it the next time.
+fn update() {
+    let (rig, disk) = rig();
+    rig.submit().expect(0);
+    rig.on_run("wait").expect(1);
+    rig.heal();
+    // The loader does not mind what is behind the program.
+    let program = rig.program.home().join("bin/reflow-faulty");
+    let mut bytes = fs::read(&program).expect("it is ours");
+    bytes.push(b'\n');
+    // Other runs have links to it.
+    fs::remove_file(&program).expect("it is ours");
+    fs::write(&program, bytes).expect("home is writable");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&program, mode).expect("it is ours");
+
+    disk.fill();
+    let run = rig.run_dir();
+    let retry = ["retry", run.to_str().expect("home is UTF-8"), "--update"];
+    let refused = rig.program.run(&retry);
+    assert_ne!(refused.code, Some(0), "{}", refused.stderr);
+    says_why(&refused);
+    disk.free();
+    rig.program.run(&retry).expect(0);
+    rig.on_run("wait").expect(0);
+    whole(&rig, "update");
 }
 
 /// Submits until there is a run, doing what messages say.

@@ -17,6 +17,8 @@ pub(crate) enum Story {
     Run,
     /// Submits it and cancels it once something runs.
     Cancel,
+    /// Waits for its end, puts in order what made it fail, and has it tried again.
+    Retry,
 }
 
 /// A point that a process of some role reaches in a run without faults.
@@ -115,6 +117,7 @@ pub(crate) fn census(backend: Backend, width: u32, seed: u64) -> Vec<Place> {
         (Story::Run, "job"),
         (Story::Run, "login"),
         (Story::Cancel, "worker"),
+        (Story::Retry, "worker"),
     ];
     let mut found: BTreeMap<(Story, &'static str, String, String), u32> = BTreeMap::new();
     for (story, dispatch) in stories {
@@ -164,7 +167,7 @@ impl Story {
     /// What bodies do between their first and their last line.
     pub(crate) fn nap(self) -> &'static str {
         match self {
-            Self::Run => ":",
+            Self::Run | Self::Retry => ":",
             Self::Cancel => "sleep 0.2",
         }
     }

@@ -68,6 +68,16 @@ impl Rig {
         self.program.home().join("run")
     }
 
+    /// Puts in order what the bad element fails for.
+    pub(crate) fn heal(&self) {
+        self.program.write("healed", "");
+    }
+
+    /// Returns whether that was done.
+    pub(crate) fn is_healed(&self) -> bool {
+        self.program.home().join("healed").exists()
+    }
+
     /// Returns what the bodies have said.
     pub(crate) fn feed(&self) -> Feed {
         Feed::read(&self.program.home().join("feed"))

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use reflow_core::engine::RunState;
-
 use crate::check::Look;
 use crate::plan::{Plan, Story};
 use crate::rig::{Backend, Rig};
@@ -68,18 +66,45 @@ fn act(rig: &Rig, plan: &Plan, told: &mut Told) -> Result<(), String> {
     if is_again {
         told.end = End::Resubmitted;
     }
+    wait(rig, &[1])?;
+    if plan.story == Story::Retry {
+        rig.heal();
+        for _ in 0..TRIES {
+            retry(rig)?;
+            if wait(rig, &[0, 1])? == 0 {
+                return Ok(());
+            }
+            // Something was killed in the second attempt too.
+        }
+        return Err(format!("it did not succeed in {TRIES} retries"));
+    }
+    Ok(())
+}
+
+/// Waits, again where that was killed, and returns the exit code, which is one of `expected`.
+fn wait(rig: &Rig, expected: &[i32]) -> Result<i32, String> {
     for _ in 0..TRIES {
         let waited = rig.on_run("wait");
         match waited.code {
-            // One element fails in every run.
-            Some(1) => return Ok(()),
+            Some(code) if expected.contains(&code) => return Ok(code),
+            Some(code) => return Err(format!("wait ended with {code}: {}", waited.stderr)),
             None => {}
-            Some(code) => {
-                return Err(format!("wait ended with {code}: {}", waited.stderr));
-            }
         }
     }
     Err(format!("wait was killed {TRIES} times"))
+}
+
+/// Has what failed tried again, once more where that was killed.
+fn retry(rig: &Rig) -> Result<(), String> {
+    for _ in 0..TRIES {
+        let retried = rig.on_run("retry");
+        match retried.code {
+            Some(0) => return Ok(()),
+            Some(code) => return Err(format!("retry ended with {code}: {}", retried.stderr)),
+            None => {}
+        }
+    }
+    Err(format!("retry was killed {TRIES} times"))
 }
 
 /// Returns how long a run is left alone. Where only jobs were killed, it must end by itself; where the
@@ -188,9 +213,10 @@ pub(crate) fn check_run(rig: &Rig, most: usize, is_damaged: bool, told: &mut Tol
     let feed = rig.feed();
     told.faults.extend(look.disagrees(&feed));
     told.faults
-        .extend(look.faults(rig.width, is_damaged.then_some(&feed)));
+        .extend(look.faults(rig.width, rig.is_healed(), is_damaged.then_some(&feed)));
+    let is_healed = rig.is_healed();
     let more: u32 = feed.started.values().map(|starts| starts - 1).sum();
-    if more > restarts(rig.width) + most as u32 {
+    if more > restarts(rig.width) + u32::from(is_healed) + most as u32 {
         told.faults.push(format!(
             "bodies were started {more} times more than needed: {:?}",
             feed.started
@@ -198,13 +224,13 @@ pub(crate) fn check_run(rig: &Rig, most: usize, is_damaged: bool, told: &mut Tol
     }
     let lost = look.lost();
     told.lost = lost.len();
-    if lost.len() > most {
+    if lost.len() > if is_healed { 0 } else { most } {
         told.faults.push(format!(
             "{} elements are lost instead of {most} at most: {lost:?}",
             lost.len()
         ));
     }
-    if lost.is_empty() && look.state == Some(RunState::Failed) {
+    if lost.is_empty() {
         for task in ["sum", "batched_sum", "flaky_sum", "count"] {
             let run = rig.run_dir();
             let run = run.to_str().expect("home is UTF-8");

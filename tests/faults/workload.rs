@@ -130,12 +130,12 @@ pub(crate) fn text(width: u32, home: &Path, nap: &str) -> String {
         body("batched_sum", "0", total),
         "echo $total",
     );
-    let fails = format!("[ {{n}} != {BAD} ] || [ -e {home}/healed ] || exit 3\necho {{n}}");
+    let fails = format!("[ {{n}} != {BAD} ] || [ -e {home}/healed ] || exit 3");
     add(
         "picky",
         &keys(&item("seed")),
-        body("picky", "{n}", ""),
-        &fails,
+        body("picky", "{n}", &fails),
+        "echo {n}",
     );
     add(
         "after_picky",

@@ -177,8 +177,18 @@ pub(super) fn pin(run_dir: &Path, file: &Path) -> io::Result<PathBuf> {
         fs::create_dir_all(parent)?;
     }
     if !path.exists() {
+        // Under another name first: a part of it, left by a kill or a full disk, must not pass for it.
+        let part = path.with_added_extension(std::process::id().to_string());
         crate::fault::reach("submit/pin");
-        fs::copy(file, &path)?;
+        let copied = fs::copy(file, &part).and_then(|_| {
+            crate::fault::reach("submit/pinned");
+            fs::rename(&part, &path)
+        });
+        if let Err(error) = copied {
+            // It takes space that may be short.
+            let _ = fs::remove_file(&part);
+            return Err(error);
+        }
     }
     Ok(path)
 }
