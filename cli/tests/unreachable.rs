@@ -158,6 +158,33 @@ fn wait_says_once_that_the_batch_system_cannot_be_reached_and_goes_on() {
 }
 
 #[test]
+fn cancel_is_recorded_at_once_and_finished_when_the_batch_system_answers() {
+    let sandbox = with_slurm();
+    let down = sandbox.write("down", "");
+    let mut cancel = Beside::start(&sandbox, &["cancel", "run"]);
+    cancel.says("the batch system cannot be reached (");
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while sandbox.run(&["--json", "status", "run"]).json()["state"] != "cancelled" {
+        assert!(Instant::now() < deadline, "{}", cancel.said());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // It is not sure yet that nothing is left in the queue.
+    assert!(
+        cancel
+            .child
+            .try_wait()
+            .expect("the child is ours")
+            .is_none()
+    );
+    fs_err::remove_file(down).expect("the file is there");
+    let status = cancel.child.wait().expect("the child is ours");
+    let said = cancel.said();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert_eq!(said.matches("cannot be reached").count(), 1, "{said}");
+    assert!(!said.contains("WARN"), "{said}");
+}
+
+#[test]
 fn a_run_is_watched_also_where_the_programs_of_the_batch_system_are_not() {
     let sandbox = with_slurm();
     fs_err::rename(sandbox.path().join("bin"), sandbox.path().join("moved")).expect("moved");

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::sync::Arc;
 
 use clap::ValueHint;
@@ -73,10 +74,16 @@ fn cancel(
             .connect_patiently(&run, Absence::IsFinal, Arc::new(output::warn))
             .await?;
         let services = Services::system();
-        scheduler
-            .until_reached(|| engine::cancel(&run, &scheduler, &services, &what))
-            .await
-            .map_err(CliError::from)
+        let times = Cell::new(0);
+        let mut report = scheduler
+            .until_reached(|| {
+                times.set(times.get() + 1);
+                engine::cancel(&run, &scheduler, &services, &what)
+            })
+            .await?;
+        // What had ended when we began again, we may have ended ourselves.
+        report.was_over &= times.get() == 1;
+        Ok::<_, CliError>(report)
     })?;
     if !report.left.is_empty() {
         let run_id = &run.record().run_id;

@@ -1,12 +1,13 @@
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reflow_core::engine::{self, RetryReport, RetryRequest, Services, Update};
 use reflow_core::rundir::RunDir;
 use serde_json::{Value, json};
 
 use crate::app::{RunArgs, WorkflowArgs};
-use crate::context::{Context, own_program};
+use crate::context::{Context, not_connected, own_program};
 use crate::element::{SelectedName, ranges};
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -47,6 +48,10 @@ pub(crate) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
         let scheduler = context
             .connect_patiently(&run, Absence::IsFinal, Arc::new(output::warn))
             .await?;
+        scheduler
+            .reached(Duration::MAX)
+            .await
+            .map_err(|error| not_connected(error, &run.record().backend))?;
         let request = RetryRequest { what, update };
         Ok::<_, CliError>(engine::retry(&run, &scheduler, &Services::system(), request).await?)
     })?;
