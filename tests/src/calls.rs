@@ -49,6 +49,23 @@ impl Calls {
         (program.with_variable("PATH", &path), Self { log })
     }
 
+    /// Has lines of bash run in place of `program`; `real` in them is the program itself.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn replace(&self, program: &str, script: &str) {
+        let path = self.log.with_file_name("counted").join(program);
+        let text = fs_err::read_to_string(&path).expect("was written");
+        let (count, run) = text.split_once("exec ").expect("was written so");
+        let text = format!("{count}real() {{ {run}}}\n{script}\n");
+        // By rename: it may be running.
+        let new = path.with_extension("new");
+        fs_err::write(&new, text).expect("home is writable");
+        fs_err::set_permissions(&new, std::fs::Permissions::from_mode(0o755))
+            .expect("the file is ours");
+        fs_err::rename(new, path).expect("home is writable");
+    }
+
     /// Returns the calls made until now.
     pub fn count(&self) -> Count {
         let text = fs_err::read_to_string(&self.log).unwrap_or_default();

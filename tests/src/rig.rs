@@ -85,23 +85,38 @@ impl Rig {
     /// # Panics
     /// When it does not stop within a minute.
     pub fn stop(&self, daemon: &str) {
-        let file = self.directory.join("run").join(format!("{daemon}.pid"));
-        let text = fs_err::read_to_string(&file).expect("the daemon was started by the script");
-        let pid = text.split(' ').next().unwrap_or_default();
-        let signal = |signal: &str| {
-            command(Path::new("kill"))
-                .args([signal, pid])
-                .stderr(Stdio::null())
-                .status()
-                .is_ok_and(|status| status.success())
-        };
-        signal("-TERM");
+        self.signal(daemon, "-TERM");
         let deadline = Instant::now() + Duration::from_mins(1);
-        while signal("-0") {
+        while self.signal(daemon, "-0") {
             assert!(Instant::now() < deadline, "{daemon} does not stop");
             std::thread::sleep(Duration::from_millis(50));
         }
-        fs_err::remove_file(file).expect("the file is ours");
+        fs_err::remove_file(self.pid_file(daemon)).expect("the file is ours");
+    }
+
+    /// Stops a daemon from doing anything: it takes connections, and does not answer.
+    pub fn freeze(&self, daemon: &str) {
+        assert!(self.signal(daemon, "-STOP"), "{daemon} is not there");
+    }
+
+    /// Lets a frozen daemon go on, with what has come in meanwhile.
+    pub fn thaw(&self, daemon: &str) {
+        assert!(self.signal(daemon, "-CONT"), "{daemon} is not there");
+    }
+
+    fn pid_file(&self, daemon: &str) -> PathBuf {
+        self.directory.join("run").join(format!("{daemon}.pid"))
+    }
+
+    fn signal(&self, daemon: &str, signal: &str) -> bool {
+        let text = fs_err::read_to_string(self.pid_file(daemon))
+            .expect("the daemon was started by the script");
+        let pid = text.split(' ').next().unwrap_or_default();
+        command(Path::new("kill"))
+            .args([signal, pid])
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
     }
 
     /// Starts what has been stopped.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use reflow_tests::{Calls, Case, Program, Rig, end_of, ends_by_itself, figure, now_ms, wait_for};
+use reflow_tests::{
+    Calls, Case, Program, Rig, end_of, ends_by_itself, figure, now_ms, wait_for, wait_within,
+};
 use serde_json::{Value, json};
 
 use crate::{LONG, case};
@@ -16,6 +18,18 @@ pub(crate) const CASES: &[Case] = &[
     case(
         "a_controller_away_for_a_minute_costs_a_run_nothing",
         controller_away,
+    ),
+    case(
+        "a_controller_that_hangs_while_a_worker_submits_doubles_nothing",
+        controller_hangs,
+    ),
+    case(
+        "a_database_that_hangs_and_one_that_is_away_cost_a_run_nothing",
+        database_away,
+    ),
+    case(
+        "a_node_that_falls_silent_under_a_task_is_made_up_for_by_a_retry",
+        node_silent,
     ),
     case(
         "submitting_to_a_controller_that_is_away_says_so",
@@ -94,30 +108,51 @@ fn node_down() {
     assert_eq!(status["tasks"][1]["elements"]["skipped"], 1, "{status}");
 }
 
-fn controller_away() {
-    let rig = Rig::start(&[]);
-    let (program, calls) = Calls::of(rig.program());
-    let run = submitted(
-        &program,
+/// Twelve elements behind a list, and their total. What runs is written to `starts`.
+fn twelve(list: &str, work: &str) -> String {
+    format!(
         r#"
         [workflow]
-        name = "away"
+        name = "twelve"
         [tasks.list]
-        shell = "seq 12"
+        shell = "{list}; seq 12"
         returns = "list[int]"
         output = "lines"
         [tasks.work]
         array = true
         array_parallelism = 6
-        shell = "echo {n} >> {run_dir}/starts; sleep 8; echo $(( {n} * 2 ))"
-        params.n = { type = "int", result = "list" }
+        shell = "echo {{n}} >> {{run_dir}}/starts; {work}; echo $(( {{n}} * 2 ))"
+        params.n = {{ type = "int", result = "list" }}
         returns = "int"
         [tasks.total]
-        shell = "echo total >> {run_dir}/starts; cat {all:file} | awk '{ n += $1 } END { print n }'"
-        params.all = { type = "list[int]", result = "work" }
+        shell = "echo total >> {{run_dir}}/starts; awk '{{ n += $1 }} END {{ print n }}' {{all:file}}"
+        params.all = {{ type = "list[int]", result = "work" }}
         returns = "int"
-        "#,
+        "#
+    )
+}
+
+/// Checks that a run of [`twelve`] has done everything once.
+fn did_everything_once(program: &Program, run: &str) {
+    let status = program.json(&["status", run]);
+    assert_eq!(status["state"], "succeeded", "{status}");
+    assert_eq!(
+        program.json(&["result", run, "total"])["value"],
+        json!(12 * 13)
     );
+    let mut times: BTreeMap<String, u32> = BTreeMap::new();
+    let starts = fs_err::read_to_string(program.home().join("run/starts"));
+    for line in starts.expect("was written").lines() {
+        *times.entry(line.to_owned()).or_default() += 1;
+    }
+    assert_eq!(times.len(), 13, "{times:?}");
+    assert!(times.values().all(|count| *count == 1), "{times:?}");
+}
+
+fn controller_away() {
+    let rig = Rig::start(&[]);
+    let (program, calls) = Calls::of(rig.program());
+    let run = submitted(&program, &twelve("true", "sleep 8"));
     let starts = program.home().join("run/starts");
     wait_for("the first elements to start", || {
         fs_err::read_to_string(&starts).is_ok_and(|text| text.lines().count() >= 4)
@@ -137,21 +172,144 @@ fn controller_away() {
         (end - away) as f64 / 1e3,
         calls.count()
     ));
-    let status = program.json(&["status", &run]);
-    assert_eq!(status["state"], "succeeded", "{status}");
-    assert_eq!(
-        program.json(&["result", &run, "total"])["value"],
-        json!(12 * 13)
+    did_everything_once(&program, &run);
+}
+
+/// What `sbatch` had sent when it gave up is read when the controller goes on: the job exists although the
+/// submission failed.
+fn controller_hangs() {
+    let rig = Rig::start(&[]);
+    let (program, calls) = Calls::of(rig.program());
+    let run = submitted(
+        &program,
+        &twelve("touch {run_dir}/started; sleep 5", "sleep 1"),
     );
-    let mut times: BTreeMap<String, u32> = BTreeMap::new();
-    for line in fs_err::read_to_string(&starts)
-        .expect("was written")
-        .lines()
-    {
-        *times.entry(line.to_owned()).or_default() += 1;
-    }
-    assert_eq!(times.len(), 13, "{times:?}");
-    assert!(times.values().all(|count| *count == 1), "{times:?}");
+    wait_for("the list to start", || {
+        program.home().join("run/started").exists()
+    });
+    rig.freeze("slurmctld");
+    let away = now_ms();
+    std::thread::sleep(Duration::from_secs(70));
+    rig.thaw("slurmctld");
+    let end = ends_by_itself(&program.home().join("run"), LONG);
+    figure(format_args!(
+        "controller hangs for 70 s: the run ended {:.1} s after it hung, {}",
+        (end - away) as f64 / 1e3,
+        calls.count()
+    ));
+    did_everything_once(&program, &run);
+}
+
+fn database_away() {
+    let rig = Rig::start(&[]);
+    let (program, calls) = Calls::of(rig.program());
+    let run = submitted(
+        &program,
+        &twelve("touch {run_dir}/started; sleep 5", "sleep 1"),
+    );
+    wait_for("the list to start", || {
+        program.home().join("run/started").exists()
+    });
+    rig.freeze("slurmdbd");
+    let away = now_ms();
+    let end = ends_by_itself(&program.home().join("run"), LONG);
+    figure(format_args!(
+        "database hangs: the run ended after {:.1} s, {}",
+        (end - away) as f64 / 1e3,
+        calls.count()
+    ));
+    did_everything_once(&program, &run);
+    rig.thaw("slurmdbd");
+    rig.stop("slurmdbd");
+    // A killed task needs what the batch system says.
+    program.write("reflow.toml", LONG_TASK);
+    let submitted = program.json(&["submit", "-w", "reflow.toml", "--run-dir", "second"]);
+    let run = submitted["run_id"].as_str().expect("a run id").to_owned();
+    wait_for("the task to start", || {
+        program.home().join("second/started").exists()
+    });
+    let job = program.json(&["status", &run])["tasks"][0]["jobs"][0].clone();
+    let began = now_ms();
+    rig.slurm("scancel", &[job.as_str().expect("an id")]);
+    let end = ends_by_itself(&program.home().join("second"), LONG);
+    figure(format_args!(
+        "database away: a cancelled task known after {:.1} s",
+        (end - began) as f64 / 1e3
+    ));
+    let status = program.json(&["status", &run]);
+    assert_eq!(
+        failure_of(&status, "long")["reason"],
+        "cancelled",
+        "{status}"
+    );
+    rig.start_again();
+}
+
+/// The node's daemon is gone, and its tasks go on: Slurm gives them up after `SlurmdTimeout`, and so does
+/// reflow. What they still do cannot win.
+fn node_silent() {
+    let rig = Rig::start(&[]);
+    let (program, calls) = Calls::of(rig.program());
+    let run = submitted(
+        &program,
+        r#"
+        [workflow]
+        name = "silent"
+        [tasks.long]
+        retries = 1
+        shell = """
+        echo $SLURMD_NODENAME >> {run_dir}/starts
+        if [ -e {run_dir}/first ]; then echo 2; exit; fi
+        touch {run_dir}/first
+        sleep 200
+        echo late >> {run_dir}/starts
+        echo 1"""
+        returns = "int"
+        [tasks.after]
+        shell = "echo {n} >> {run_dir}/after; echo {n}"
+        params.n = { type = "int", result = "long" }
+        returns = "int"
+        "#,
+    );
+    let starts = || {
+        let text = fs_err::read_to_string(program.home().join("run/starts")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    wait_for("the task to start", || !starts().is_empty());
+    let node = starts()[0].clone();
+    rig.stop(&format!("slurmd.{node}"));
+    let began = now_ms();
+    let end = ends_by_itself(&program.home().join("run"), LONG);
+    figure(format_args!(
+        "node silent: the run ended after {:.1} s (Slurm waits for 60 s), {}",
+        (end - began) as f64 / 1e3,
+        calls.count()
+    ));
+    let check = || {
+        let status = program.json(&["status", &run]);
+        assert_eq!(status["state"], "succeeded", "{status}");
+        assert_eq!(
+            program.json(&["result", &run, "after"])["value"],
+            json!(2),
+            "the second try counts"
+        );
+        let after = fs_err::read_to_string(program.home().join("run/after"));
+        assert_eq!(after.expect("it ran"), "2\n");
+    };
+    check();
+    assert_ne!(
+        starts().get(1),
+        Some(&node),
+        "the node is not used: {:?}",
+        starts()
+    );
+    // The first try ends, late, and changes nothing.
+    wait_within(Duration::from_mins(4), "the first try to end", || {
+        starts().iter().any(|line| line == "late")
+    });
+    std::thread::sleep(Duration::from_secs(2));
+    check();
+    rig.start_again();
 }
 
 fn nobody_there() {

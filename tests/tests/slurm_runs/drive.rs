@@ -1,6 +1,10 @@
 //! A run goes on whatever happens to the jobs that drive it.
 
-use reflow_tests::{Case, Program, queue_of, slurm, wait_for};
+use std::time::Duration;
+
+use reflow_tests::{
+    Calls, Case, Program, ends_by_itself, figure, now_ms, queue_of, slurm, wait_for,
+};
 use serde_json::json;
 
 use crate::slow;
@@ -11,6 +15,10 @@ pub(crate) const CASES: &[Case] = &[
     slow(
         "a_task_job_cancelled_from_outside_is_no_silent_end",
         cancelled_task,
+    ),
+    slow(
+        "answers_of_sbatch_that_get_lost_double_nothing",
+        lost_answers,
     ),
 ];
 
@@ -104,4 +112,46 @@ fn cancelled_task() {
         "the task says how it ended: {status}"
     );
     assert_eq!(status["tasks"][1]["elements"]["succeeded"], 0, "{status}");
+}
+
+/// Of every three requests, one is answered, one is lost, and of one the answer is lost.
+fn lost_answers() {
+    let (program, calls) = Calls::of(Program::slurm());
+    calls.replace(
+        "sbatch",
+        r#"
+        case "$*" in *--parsable*) ;; *) real "$@"; exit ;; esac
+        counter=${0%/*}/../sent
+        echo x >> "$counter"
+        case $(( $(wc -l < "$counter") % 3 )) in
+        0) real "$@"; exit ;;
+        1) real "$@" > /dev/null ;;
+        esac
+        echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2
+        exit 1"#,
+    );
+    let began = now_ms();
+    program.write(
+        "reflow.toml",
+        &FAN_OUT.replace(
+            "shell = \"echo $((",
+            "shell = \"echo {n} >> {run_dir}/starts; echo $((",
+        ),
+    );
+    let submitted = program.json(&["submit", "-w", "reflow.toml", "--run-dir", "run"]);
+    let run = submitted["run_id"].as_str().expect("a run id").to_owned();
+    let end = ends_by_itself(&program.home().join("run"), Duration::from_mins(12));
+    figure(format_args!(
+        "two of three answers lost: {:.1} s, {}",
+        (end - began) as f64 / 1e3,
+        calls.count()
+    ));
+    ends_right(&program, &run);
+    let starts = fs_err::read_to_string(program.home().join("run/starts")).expect("was written");
+    let mut starts: Vec<&str> = starts.lines().collect();
+    starts.sort_unstable();
+    assert_eq!(starts, ["1", "2", "3"]);
+    wait_for("the queue to be empty of the run", || {
+        queue_of(&run).is_empty()
+    });
 }

@@ -16,6 +16,10 @@ pub(crate) const CASES: &[Case] = &[
         "a_worker_over_its_memory_fails_for_that_reason",
         worker_memory,
     ),
+    case(
+        "a_task_over_its_memory_succeeds_with_twice_as_much",
+        memory_retry,
+    ),
     case("a_task_cancelled_from_outside_is_cancelled", cancelled),
 ];
 
@@ -127,6 +131,29 @@ fn worker_memory() {
     );
     let (status, failure) = ended(&program, &calls, &run, "worker killed, from submit", began);
     assert_eq!(failure["reason"], "memory", "{status}");
+}
+
+fn memory_retry() {
+    let began = now_ms();
+    let (program, calls, run) = submitted(
+        "mem = \"150M\"\nretries = 3\nretry_mem = 2.0",
+        "echo try >> {run_dir}/tries; python3 -c 'x = bytearray(400 << 20); print(len(x) >> 20)'",
+    );
+    let end = ends_by_itself(&program.home().join("run"), Duration::from_mins(4));
+    figure(format_args!(
+        "over its memory twice, then not: {:.1} s, {}",
+        (end - began) as f64 / 1e3,
+        calls.count()
+    ));
+    let status = program.json(&["status", &run]);
+    assert_eq!(status["state"], "succeeded", "{status}");
+    assert_eq!(
+        program.json(&["result", &run, "after"])["value"],
+        json!(400)
+    );
+    // 150 MB and 300 MB are too little, 600 MB are enough.
+    let tries = fs_err::read_to_string(program.home().join("run/tries")).expect("was written");
+    assert_eq!(tries.lines().count(), 3, "{status}");
 }
 
 fn cancelled() {
