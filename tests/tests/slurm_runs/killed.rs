@@ -21,6 +21,10 @@ pub(crate) const CASES: &[Case] = &[
         memory_retry,
     ),
     case("a_task_cancelled_from_outside_is_cancelled", cancelled),
+    slow(
+        "elements_cancelled_while_they_wait_do_not_hold_up_the_run",
+        cancelled_waiting,
+    ),
 ];
 
 /// How long a file may take to be seen elsewhere: here, where all nodes are one machine, at once.
@@ -172,4 +176,54 @@ fn cancelled() {
     assert_eq!(failure["reason"], "cancelled", "{status}");
     assert_eq!(failure["signal"], json!(15), "{status}");
     assert_eq!(status["tasks"][0]["elements"]["cancelled"], 1, "{status}");
+}
+
+/// Slurm keeps no record of an element that was cancelled before it started, while others of its array are
+/// still there: it is as if it had been forgotten, and goes again.
+fn cancelled_waiting() {
+    let (program, calls) = Calls::of(Program::slurm().with_variable(LATENCY.0, LATENCY.1));
+    program.write(
+        "reflow.toml",
+        r#"
+        [workflow]
+        name = "waiting"
+        [tasks.list]
+        shell = "seq 0 11"
+        returns = "list[int]"
+        output = "lines"
+        [tasks.work]
+        array = true
+        array_parallelism = 2
+        shell = "echo {n} >> {run_dir}/starts; sleep 4; echo {n}"
+        params.n = { type = "int", result = "list" }
+        returns = "int"
+        "#,
+    );
+    let submitted = program.json(&["submit", "-w", "reflow.toml", "--run-dir", "run"]);
+    let run = submitted["run_id"].as_str().expect("a run id").to_owned();
+    let starts = || {
+        let text = fs_err::read_to_string(program.home().join("run/starts")).unwrap_or_default();
+        let mut elements: Vec<u32> = (text.lines())
+            .map(|line| line.parse().expect("a number"))
+            .collect();
+        elements.sort_unstable();
+        elements
+    };
+    wait_for("the first elements to start", || !starts().is_empty());
+    let status = program.json(&["status", &run]);
+    let job = status["tasks"][1]["jobs"][0]
+        .as_str()
+        .expect("a job")
+        .to_owned();
+    let began = now_ms();
+    slurm("scancel", &[&format!("{job}_[6-9]")]);
+    let end = ends_by_itself(&program.home().join("run"), Duration::from_mins(8));
+    figure(format_args!(
+        "4 of 12 elements cancelled while they waited: {:.1} s, {}",
+        (end - began) as f64 / 1e3,
+        calls.count()
+    ));
+    let status = program.json(&["status", &run]);
+    assert_eq!(status["state"], "succeeded", "{status}");
+    assert_eq!(starts(), (0..12).collect::<Vec<_>>(), "each ran once");
 }
