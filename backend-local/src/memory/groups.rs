@@ -90,6 +90,15 @@ impl Groups {
         }
     }
 
+    /// Removes what supervisors of that name have left, where nothing runs in it.
+    pub(crate) fn clean(instance: &str) {
+        if let Some((own, is_v2)) = home() {
+            let directory = own.join(format!("{PREFIX}{instance}"));
+            // Gone with the value.
+            drop(Self { directory, is_v2 });
+        }
+    }
+
     /// Removes groups that nothing runs in any more.
     fn sweep(&self) {
         let Ok(entries) = fs_err::read_dir(&self.directory) else {

@@ -12,6 +12,7 @@ use super::{adopt, server, watcher};
 use crate::clock;
 use crate::location::{Location, Owner, boot_id, io_error};
 use crate::log::{self, Log, Past};
+use crate::memory::Groups;
 use crate::queue::{Job, Queue};
 use crate::{capacity, check, tree};
 
@@ -120,12 +121,19 @@ async fn serve(location: Location, watcher: (u32, u64)) -> Result<(), SchedulerE
         queue.insert(now, number, restored);
     }
     let listener = server::listen(&location)?;
-    let mut supervisor =
-        Supervisor::new(location.clone(), settings, instance, past.next, queue, log);
+    let mut supervisor = Supervisor::new(
+        location.clone(),
+        settings,
+        instance.clone(),
+        past.next,
+        queue,
+        log,
+    );
     supervisor.watcher = Some(watcher);
     supervisor.next_process = past.next_process;
     supervisor.adopt(survivors, &past.killed);
     let result = supervisor.run(listener).await;
+    Groups::clean(&instance);
     let _ = fs_err::remove_file(location.socket());
     result
 }
