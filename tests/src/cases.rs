@@ -17,6 +17,32 @@ pub struct Case {
     pub slow: bool,
 }
 
+/// Returns a case that every machine can show in a few seconds.
+pub const fn local_case(name: &'static str, run: fn()) -> Case {
+    Case {
+        name,
+        run,
+        slurm: false,
+        slow: false,
+    }
+}
+
+/// Returns a case of a few seconds that needs a real Slurm.
+pub const fn slurm_case(name: &'static str, run: fn()) -> Case {
+    Case {
+        slurm: true,
+        ..local_case(name, run)
+    }
+}
+
+/// Returns a case that needs a real Slurm and takes longer.
+pub const fn slow_slurm_case(name: &'static str, run: fn()) -> Case {
+    Case {
+        slow: true,
+        ..slurm_case(name, run)
+    }
+}
+
 /// Runs cases as `cargo test` does. One whose need is not met is shown as ignored, with the reason.
 pub fn run_cases(cases: &[Case]) -> ExitCode {
     run(&Arguments::from_args(), cases)

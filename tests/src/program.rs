@@ -294,6 +294,9 @@ fn binary() -> &'static Path {
     })
 }
 
+/// The example of the README, as `-w` takes it.
+pub const WORDCOUNT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/wordcount");
+
 /// Returns a text of several hundred words for counting.
 pub fn reference_text() -> String {
     let line = "the quick brown fox jumps over the lazy dog; it costs $5 and 'no' more\n";

@@ -5,22 +5,13 @@ mod bodies;
 mod control;
 mod failures;
 mod refusals;
+mod room;
 mod values;
 mod wordcount;
 
 use std::process::ExitCode;
 
-use reflow_tests::{Case, run_cases};
-
-/// A case that every machine can show in a few seconds.
-const fn case(name: &'static str, run: fn()) -> Case {
-    Case {
-        name,
-        run,
-        slurm: false,
-        slow: false,
-    }
-}
+use reflow_tests::{Case, local_case as case, run_cases};
 
 fn main() -> ExitCode {
     let cases: Vec<Case> = [
@@ -31,6 +22,7 @@ fn main() -> ExitCode {
         control::CASES,
         refusals::CASES,
         again::CASES,
+        room::CASES,
     ]
     .concat();
     run_cases(&cases)

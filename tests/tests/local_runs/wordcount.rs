@@ -1,6 +1,6 @@
 //! The example of the README, and names that break careless quoting.
 
-use reflow_tests::{Case, Program, reference_text, word_count};
+use reflow_tests::{Case, Program, WORDCOUNT, reference_text, word_count};
 
 use crate::case;
 
@@ -10,14 +10,12 @@ pub(crate) const CASES: &[Case] = &[
     case("submit_returns_before_the_run_ends", submit_returns_early),
 ];
 
-const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/wordcount");
-
 fn count(program: &Program, text: &str, run_dir: &str) -> u64 {
     program
         .run(&[
             "run",
             "-w",
-            EXAMPLE,
+            WORDCOUNT,
             "--run-dir",
             run_dir,
             "--text",

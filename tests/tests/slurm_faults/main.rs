@@ -11,17 +11,7 @@ mod outage;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use reflow_tests::{Case, run_cases_one_by_one};
-
-/// A case: all need a Slurm, and time.
-const fn case(name: &'static str, run: fn()) -> Case {
-    Case {
-        name,
-        run,
-        slurm: true,
-        slow: true,
-    }
-}
+use reflow_tests::{Case, run_cases_one_by_one, slow_slurm_case as case};
 
 /// How long a run of a case may take at most.
 const LONG: Duration = Duration::from_mins(10);

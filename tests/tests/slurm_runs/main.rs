@@ -9,27 +9,7 @@ mod smoke;
 
 use std::process::ExitCode;
 
-use reflow_tests::{Case, run_cases};
-
-/// A case of a few seconds.
-const fn case(name: &'static str, run: fn()) -> Case {
-    Case {
-        name,
-        run,
-        slurm: true,
-        slow: false,
-    }
-}
-
-/// A case that takes longer.
-const fn slow(name: &'static str, run: fn()) -> Case {
-    Case {
-        name,
-        run,
-        slurm: true,
-        slow: true,
-    }
-}
+use reflow_tests::{Case, run_cases, slow_slurm_case as slow, slurm_case as case};
 
 fn main() -> ExitCode {
     let cases: Vec<Case> = [smoke::CASES, shape::CASES, drive::CASES, killed::CASES].concat();

@@ -1,6 +1,6 @@
 //! The main job, done on Slurm.
 
-use reflow_tests::{Case, Program, queue_of, reference_text, wait_for, word_count};
+use reflow_tests::{Case, Program, WORDCOUNT, queue_of, reference_text, wait_for, word_count};
 use serde_json::json;
 
 use crate::case;
@@ -13,8 +13,6 @@ pub(crate) const CASES: &[Case] = &[
     case("a_refused_request_says_what_slurm_says", refused),
 ];
 
-const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/wordcount");
-
 fn wordcount() {
     let program = Program::slurm();
     let name = "it's \"odd\" $HOME; touch gone Grüße 世界";
@@ -24,7 +22,7 @@ fn wordcount() {
     let submitted = program.json(&[
         "submit",
         "-w",
-        EXAMPLE,
+        WORDCOUNT,
         "--run-dir",
         run_dir,
         "--text",
