@@ -117,7 +117,9 @@ impl<'a> Pass<'a> {
 
     pub(super) async fn run(&mut self) -> Result<Dispatched, EngineError> {
         loop {
-            self.answer_requests().await?;
+            if self.state.finished.is_some() {
+                self.answer_requests().await?;
+            }
             if self.state.finished.is_none() {
                 self.settle_drivers()?;
                 if self.state.paused.is_some() {
@@ -216,6 +218,9 @@ impl<'a> Pass<'a> {
                     let is_changed = self.plan_and_act(Drivers::Now).await?;
                     let is_unsure = self.state.live().any(|(_, it)| it.phase == Phase::Intended);
                     if self.is_shut_out() && self.state.finished.is_none() {
+                        if is_changed {
+                            continue;
+                        }
                         if self.own.is_none() || shut_out_since.elapsed() > LONGEST_SHUT_OUT {
                             self.give_up_sending()?;
                             return Ok(());

@@ -26,8 +26,10 @@ use super::workflow;
 use super::world::{CLOCK, Faults, IndexState, World};
 
 /// Longest that a run may take, in virtual time.
-const LONGEST: Duration = Duration::from_hours(4);
+const LONGEST: Duration = Duration::from_hours(60);
 const TICK: Duration = Duration::from_millis(400);
+/// The tick while nothing but a watch is left to wait for.
+const LONG_TICK: Duration = Duration::from_mins(2);
 
 /// What a run was like.
 #[derive(Debug, Clone, Copy, Default)]
@@ -275,7 +277,7 @@ impl Simulation {
         let mut quiet = 0;
         while started.elapsed() < LONGEST {
             self.reap().await;
-            let is_alive = self.advance(&dir);
+            let (is_alive, is_watched) = self.advance(&dir);
             if let Some((at, what)) = &self.cancels
                 && started.elapsed() >= *at
             {
@@ -291,7 +293,7 @@ impl Simulation {
                 }
                 self.retried += 1;
                 self.start_retry(&dir);
-            } else {
+            } else if !is_watched {
                 quiet += 1;
             }
             // What `wait` does: nothing is left that would plan again, so it plans itself.
@@ -305,7 +307,8 @@ impl Simulation {
                     self.start_dispatch(&dir, None, None);
                 }
             }
-            tokio::time::sleep(TICK).await;
+            let is_idle = is_watched && !is_alive && self.running.is_empty();
+            tokio::time::sleep(if is_idle { LONG_TICK } else { TICK }).await;
         }
         Err(format!(
             "seed {}: the run did not end; {}",
@@ -432,8 +435,9 @@ impl Simulation {
         }
     }
 
-    /// Lets the batch system do its work; returns whether anything in it goes on or will.
-    fn advance(&mut self, dir: &RunDir) -> bool {
+    /// Lets the batch system do its work; returns whether anything in it goes on or will, and whether a watch
+    /// will.
+    fn advance(&mut self, dir: &RunDir) -> (bool, bool) {
         self.end_due(dir);
         let starting = lock(&self.world).advance();
         for (job, index) in starting {
@@ -477,13 +481,16 @@ impl Simulation {
             }
         }
         let world = lock(&self.world);
-        // What can never start does not keep a run going. Nor does a watch where nothing happens that it is
-        // there for: that it is needed would go unnoticed.
-        let needs_no_watch = world.faults.spares_dispatch();
-        (0..world.jobs.len()).any(|job| {
-            let entry = &world.jobs[job];
-            !entry.is_over() && !world.is_stuck(job) && !(entry.is_watch() && needs_no_watch)
-        })
+        // What can never start does not keep a run going.
+        let going = |wanted: bool| {
+            (0..world.jobs.len()).any(|job| {
+                let entry = &world.jobs[job];
+                entry.is_watch() == wanted && !entry.is_over() && !world.is_stuck(job)
+            })
+        };
+        // A watch does only where something happens that it is there for: that it was needed for something
+        // else would go unnoticed.
+        (going(false), going(true) && !world.faults.spares_dispatch())
     }
 
     /// Returns whether workers of a job run bodies: those of a request that was given up do not.

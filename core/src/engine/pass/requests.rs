@@ -1,12 +1,14 @@
 //! What people want of the run.
 
+use std::collections::BTreeMap;
+
 use super::Pass;
 use crate::elements::ElementSet;
 use crate::engine::plan::{self, Snapshot};
-use crate::engine::{ElementState, EngineError, Width};
-use crate::id::Tag;
-use crate::journal::{Record, Reopen};
-use crate::rundir::{Request, Selection};
+use crate::engine::{ElementState, EngineError, Width, observe};
+use crate::journal::{Record, Reopen, SubmissionKind};
+use crate::results::Spool;
+use crate::rundir::{Owner, Request, Selection};
 use crate::scheduler::Target;
 use crate::workflow::TaskIndex;
 
@@ -73,39 +75,37 @@ impl Pass<'_> {
 
     /// Cancels elements: first in the batch system, so that it is asked again should we die in between.
     async fn cancel_parts(&mut self, what: &[Selection]) -> Result<(), EngineError> {
-        let known = |it: &&Selection| it.task.get() < self.state.tasks.len();
+        let targets: Vec<Target> = self
+            .carried(what)
+            .iter()
+            .flat_map(|(position, elements)| {
+                let tag = &self.state.submission(*position).record.tag;
+                self.targets(tag, elements)
+            })
+            .collect();
+        self.cancel_targets(&targets).await?;
+        for (position, elements) in self.carried(what) {
+            self.seal(position, &elements)?;
+        }
+        // A result that was there before is one.
+        self.ingest()?;
         let mut ends: Vec<(TaskIndex, ElementSet)> = Vec::new();
-        let mut targets: Vec<Target> = Vec::new();
         let mut never = Vec::new();
+        let known = |it: &&Selection| it.task.get() < self.state.tasks.len();
         for selection in what.iter().filter(known) {
             let task = self.state.task(selection.task);
             if task.width == Width::Unknown && selection.elements.is_none() {
                 never.push(selection.task);
-                continue;
             }
-            let elements: ElementSet = (0..)
+            let elements = (0..)
                 .zip(&task.elements)
                 .filter(|(element, it)| {
                     !it.state.is_ended() && selection.contains(selection.task, *element)
                 })
                 .map(|(element, _)| element)
                 .collect();
-            for position in &task.live {
-                let carried: ElementSet = elements
-                    .iter()
-                    .filter(|element| {
-                        let entry = task.elements[*element as usize];
-                        entry.submission == *position && entry.state == ElementState::Queued
-                    })
-                    .collect();
-                if !carried.is_empty() {
-                    let tag: Tag = self.state.submission(*position).record.tag.clone();
-                    targets.extend(self.targets(&tag, &carried));
-                }
-            }
             ends.push((selection.task, elements));
         }
-        self.cancel_targets(&targets).await?;
         let message = "it was cancelled";
         for task in never {
             self.record(Record::Unexpanded {
@@ -123,6 +123,58 @@ impl Pass<'_> {
                     reason: None,
                     message: message.to_owned(),
                 })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what submissions carry of a selection.
+    fn carried(&self, what: &[Selection]) -> BTreeMap<u32, ElementSet> {
+        let mut carried: BTreeMap<u32, ElementSet> = BTreeMap::new();
+        let known = |it: &&Selection| it.task.get() < self.state.tasks.len();
+        for selection in what.iter().filter(known) {
+            let entries = (0..).zip(&self.state.task(selection.task).elements);
+            for (element, entry) in entries {
+                if entry.state == ElementState::Queued
+                    && selection.contains(selection.task, element)
+                {
+                    carried.entry(entry.submission).or_default().insert(element);
+                }
+            }
+        }
+        carried
+    }
+
+    /// Sees to it that no result of elements is found that is written from now on: what is downstream of
+    /// them has nothing to begin with. Array indices that others share stay as they are.
+    fn seal(&mut self, position: u32, elements: &ElementSet) -> Result<(), EngineError> {
+        let submission = self.state.submission(position);
+        let tag = submission.record.tag.clone();
+        let SubmissionKind::Elements {
+            elements: all,
+            batch,
+            ..
+        } = &submission.record.kind
+        else {
+            return Ok(());
+        };
+        let batch = (*batch).max(1);
+        let is_whole = *elements == *all;
+        self.lease.check()?;
+        if is_whole {
+            match Owner::claim(&self.dir.owner(&tag), &Owner::Void)? {
+                None | Some(Owner::Void) => return Ok(()),
+                Some(Owner::Job(_)) => {}
+            }
+        }
+        let mut indices: BTreeMap<u32, bool> = BTreeMap::new();
+        for (rank, element) in (0u32..).zip(all.iter()) {
+            *indices.entry(rank / batch).or_insert(true) &= elements.contains(element);
+        }
+        let spool = Spool::new(self.dir.spool(&tag));
+        for (index, is_ours) in indices {
+            if is_ours && spool.set_aside(index, &observe::nobody())?.is_none() {
+                spool.claim(index, &observe::nobody())?;
             }
         }
         Ok(())
