@@ -40,7 +40,7 @@ const DAMAGES: &[Damage] = &[
         apply: |dir| {
             each(dir, "results", |_, bytes| {
                 bytes.extend_from_slice(b"foreign\n");
-            })
+            });
         },
     },
     Damage {

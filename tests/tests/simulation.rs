@@ -19,7 +19,7 @@ fn setting(name: &str, default: u64) -> u64 {
 
 #[test]
 fn every_run_ends_right_whatever_fails() {
-    let runs = setting("REFLOW_SIMULATION_RUNS", 5000);
+    let runs = setting("REFLOW_SIMULATION_RUNS", 10_000);
     let first = setting("REFLOW_SIMULATION_SEED", 1);
     // Memory, where there is some: the runs are many and small.
     let base = PathBuf::from("/dev/shm");

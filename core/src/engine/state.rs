@@ -314,7 +314,9 @@ impl State {
                 self.is_released = true;
                 // What is still queued was cancelled: should the run go on, it does not drive it.
                 let live: Vec<u32> = self.live().map(|(position, _)| position).collect();
-                live.into_iter().for_each(|position| self.close(position));
+                for position in live {
+                    self.close(position);
+                }
             }
         }
     }

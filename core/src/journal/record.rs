@@ -244,10 +244,6 @@ pub struct Raised {
 
 impl Raised {
     /// Returns whether nothing was raised.
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the form that serde calls"
-    )]
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }

@@ -38,11 +38,7 @@ impl Pass<'_> {
             self.services.probe.reach("engine/request").await;
             self.lease.check()?;
             match request {
-                Some(Request::Cancel { what }) if what.is_empty() => {
-                    if self.state.finished.is_none() {
-                        self.record(Record::CancelRequested)?;
-                    }
-                }
+                Some(Request::Cancel { what }) if what.is_empty() => self.cancel_run()?,
                 Some(Request::Cancel { what }) => self.cancel_parts(&what).await?,
                 Some(Request::Retry { what, .. }) => self.reopen(&what)?,
                 None => {}
@@ -51,6 +47,14 @@ impl Pass<'_> {
             self.lease.sync()?;
         }
         Ok(())
+    }
+
+    fn cancel_run(&mut self) -> Result<(), EngineError> {
+        // What has ended stays as it is.
+        if self.state.finished.is_some() {
+            return Ok(());
+        }
+        self.record(Record::CancelRequested)
     }
 
     fn reopen(&mut self, what: &[Selection]) -> Result<(), EngineError> {
