@@ -45,17 +45,18 @@ pub const fn slow_slurm_case(name: &'static str, run: fn()) -> Case {
 
 /// Runs cases as `cargo test` does. One whose need is not met is shown as ignored, with the reason.
 pub fn run_cases(cases: &[Case]) -> ExitCode {
-    run(&Arguments::from_args(), cases)
+    run(&Arguments::from_args(), cases, None)
 }
 
-/// The same, one case after another: each has the machine for itself.
-pub fn run_cases_one_by_one(cases: &[Case]) -> ExitCode {
+/// The same, one case after another: each has the machine for itself. With `missing`, what this machine
+/// lacks for them, none is run.
+pub fn run_cases_one_by_one(cases: &[Case], missing: Option<&'static str>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    run(&arguments, cases)
+    run(&arguments, cases, missing)
 }
 
-fn run(arguments: &Arguments, cases: &[Case]) -> ExitCode {
+fn run(arguments: &Arguments, cases: &[Case], missing: Option<&'static str>) -> ExitCode {
     #[expect(
         clippy::disallowed_methods,
         reason = "a test binary is told by tests/run what the machine has"
@@ -67,6 +68,9 @@ fn run(arguments: &Arguments, cases: &[Case]) -> ExitCode {
         .map(|case| {
             let case = *case;
             Trial::ignorable_test(case.name, move || {
+                if let Some(missing) = missing {
+                    return Ok(Completion::ignored_with(missing));
+                }
                 if case.slurm && !slurm {
                     return Ok(Completion::ignored_with(
                         "needs a Slurm that is there for tests (REFLOW_TEST_SLURM=1, see tests/run)",

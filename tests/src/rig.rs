@@ -18,6 +18,19 @@ pub struct Rig {
 }
 
 impl Rig {
+    /// Returns what this machine lacks to start one, if anything.
+    pub fn missing() -> Option<&'static str> {
+        let is_root = rustix::process::geteuid().is_root();
+        let is_installed = ["/usr/sbin/slurmctld", "/usr/sbin/slurmd"]
+            .iter()
+            .all(|path| Path::new(path).exists());
+        match (is_root, is_installed) {
+            (false, _) => Some("starting a Slurm of its own needs root"),
+            (_, false) => Some("Slurm's daemons are not installed (tests/slurm-up install)"),
+            _ => None,
+        }
+    }
+
     /// Starts one, with settings of `tests/slurm-up` such as `SLURM_RIG_ACCOUNTING`.
     ///
     /// # Panics

@@ -11,12 +11,12 @@ mod outage;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use reflow_tests::{Case, run_cases_one_by_one, slow_slurm_case as case};
+use reflow_tests::{Case, Rig, run_cases_one_by_one, slow_slurm_case as case};
 
 /// How long a run of a case may take at most.
 const LONG: Duration = Duration::from_mins(10);
 
 fn main() -> ExitCode {
     let cases: Vec<Case> = [outage::CASES, crowd::CASES, limits::CASES].concat();
-    run_cases_one_by_one(&cases)
+    run_cases_one_by_one(&cases, Rig::missing())
 }
