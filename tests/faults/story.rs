@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::check::Look;
+use crate::check::{Key, Look};
 use crate::plan::{Plan, Story};
 use crate::rig::{Backend, Rig};
-use crate::workload::{restarts, value};
+use crate::workload::{BATCH, restarts, value};
 
 /// How often a command that was killed is given again.
 const TRIES: u32 = 6;
@@ -222,8 +222,14 @@ pub(crate) fn check_run(rig: &Rig, most: usize, is_damaged: bool, told: &mut Tol
             feed.started
         ));
     }
-    let lost = look.lost();
+    let mut lost = look.lost();
     told.lost = lost.len();
+    // A job that was killed before its first body started takes all that it carries along.
+    let never_ran = |key: &&Key| key.0 == "batched" && !feed.started.contains_key(*key);
+    let of_batch: Vec<Key> = lost.iter().filter(never_ran).skip(1).cloned().collect();
+    if of_batch.len() < BATCH as usize && of_batch.iter().all(|key| key.1 / BATCH == 0) {
+        lost.retain(|key| !of_batch.contains(key));
+    }
     if lost.len() > if is_healed { 0 } else { most } {
         told.faults.push(format!(
             "{} elements are lost instead of {most} at most: {lost:?}",

@@ -6,7 +6,7 @@ use std::path::Path;
 use fs_err as fs;
 
 /// Elements in one array index of the batch task.
-const BATCH: u32 = 3;
+pub(crate) const BATCH: u32 = 3;
 /// The element that fails by itself, until a person has put something in order.
 const BAD: u32 = 1;
 
