@@ -23,7 +23,7 @@ use super::process::{Bodies, Instance, Table, trace};
 use super::random::Random;
 use super::scheduler::{SimScheduler, lock};
 use super::workflow;
-use super::world::{CLOCK, Faults, IndexState, World};
+use super::world::{Faults, IndexState, World, process_time};
 
 /// Longest that a run may take, in virtual time.
 const LONGEST: Duration = Duration::from_hours(60);
@@ -237,7 +237,8 @@ impl Simulation {
         Services {
             clock: {
                 let started = lock(&instance.world).started;
-                Clock::from_fn(move || CLOCK + started.elapsed())
+                let (seed, pid) = (instance.seed, instance.pid);
+                Clock::from_fn(move || process_time(seed, pid, started.elapsed()))
             },
             liveness: Arc::new(Table(Arc::clone(instance))),
             probe: Arc::clone(instance) as Arc<dyn Probe>,

@@ -8,7 +8,7 @@ use reflow_core::scheduler::{
 };
 use tokio::time::Instant;
 
-use super::random::Random;
+use super::random::{Random, mix};
 
 /// How often things go wrong, each out of a thousand.
 #[derive(Debug, Clone, Default)]
@@ -66,7 +66,7 @@ pub(super) struct World {
     pub(super) cancelled: Vec<Vec<Selection>>,
     /// Bodies that were started after their cancellation was reported.
     pub(super) disobeyed: Vec<String>,
-    /// When the clock of all processes said [`CLOCK`].
+    /// When the run began.
     pub(super) started: Instant,
     /// Array indices that were cancelled or whose worker was killed.
     pub(super) died: BTreeSet<(Tag, u32)>,
@@ -109,8 +109,28 @@ pub(super) enum IndexState {
     },
 }
 
-/// What all clocks say when a run begins.
-pub(super) const CLOCK: SystemTime = UNIX_EPOCH;
+/// Returns what the clock of the batch system says so long after a run began.
+pub(super) fn right_time(elapsed: Duration) -> SystemTime {
+    // Late enough that clocks may be hours behind.
+    UNIX_EPOCH + Duration::from_hours(48) + elapsed
+}
+
+/// Returns what the clock of the process `pid` says then. In every other run one process of two has a
+/// clock that jumps, forwards or backwards.
+pub(super) fn process_time(seed: u64, pid: u32, elapsed: Duration) -> SystemTime {
+    let time = right_time(elapsed);
+    let bits = mix(seed ^ (u64::from(pid) << 40));
+    let jumps_at = Duration::from_secs((bits >> 8) % 60);
+    if seed.is_multiple_of(2) || bits.is_multiple_of(2) || elapsed < jumps_at {
+        return time;
+    }
+    let jump = Duration::from_secs((bits >> 16) % 7200);
+    if bits & 2 == 0 {
+        time + jump
+    } else {
+        time - jump
+    }
+}
 
 /// How long the model remembers ended jobs.
 const HISTORY: Duration = Duration::from_secs(90);
@@ -245,7 +265,7 @@ impl World {
     }
 
     fn held(&self, job: usize, index: usize) -> Held {
-        let now = CLOCK + self.started.elapsed();
+        let now = right_time(self.started.elapsed());
         let mut waits = self.jobs[job]
             .request
             .not_before
