@@ -242,7 +242,6 @@ fn database_away() {
         "cancelled",
         "{status}"
     );
-    rig.start_again();
 }
 
 /// The node's daemon is gone, and its tasks go on: Slurm gives them up after `SlurmdTimeout`, and so does
@@ -309,7 +308,6 @@ fn node_silent() {
     });
     std::thread::sleep(Duration::from_secs(2));
     check();
-    rig.start_again();
 }
 
 fn nobody_there() {
@@ -330,7 +328,6 @@ fn nobody_there() {
     ));
     // Slurm's own programs wait for one message timeout, 30 s here.
     assert!(took < 60_000, "{took} ms");
-    rig.start_again();
 }
 
 fn no_accounting() {
