@@ -379,3 +379,18 @@ async fn a_controller_that_is_away_when_connecting_is_a_temporary_error() {
         assert!(error.kind().is_temporary());
     }
 }
+
+#[tokio::test]
+async fn with_the_accounting_off_history_is_what_the_controller_remembers() {
+    let off = format!("sed 's,accounting_storage/slurmdbd,accounting_storage/none,' '{CONFIG}'");
+    let queue = format!("cat '{QUEUE}'");
+    let rig = Rig::new(&[("scontrol", &off), ("squeue", &queue)]).await;
+    let history = rig.scheduler.capabilities().history;
+    assert_eq!(history, Some(std::time::Duration::from_secs(30)));
+    let status = rig.scheduler.status(&[job("28"), job("31"), job("9999")]);
+    let status = status.await.expect("the queue answers");
+    assert_eq!(reason(&status[0].state), Some(EndReason::Failed));
+    assert_eq!(reason(&status[1].state), Some(EndReason::Memory));
+    assert_eq!(status[2].state, JobState::Unknown);
+    assert!(rig.calls("sacct").is_empty());
+}
