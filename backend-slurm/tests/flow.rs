@@ -387,8 +387,9 @@ async fn with_the_accounting_off_history_is_what_the_controller_remembers() {
     let rig = Rig::new(&[("scontrol", &off), ("squeue", &queue)]).await;
     let history = rig.scheduler.capabilities().history;
     assert_eq!(history, Some(std::time::Duration::from_secs(30)));
-    let status = rig.scheduler.status(&[job("28"), job("31"), job("9999")]);
-    let status = status.await.expect("the queue answers");
+    let jobs = [job("28"), job("31"), job("9999")];
+    let status = rig.scheduler.status(&jobs).await;
+    let status = status.expect("the queue answers");
     assert_eq!(reason(&status[0].state), Some(EndReason::Failed));
     assert_eq!(reason(&status[1].state), Some(EndReason::Memory));
     assert_eq!(status[2].state, JobState::Unknown);
