@@ -293,7 +293,7 @@ async fn a_slurm_that_is_not_there_is_named() {
     })
     .await
     .expect_err("nothing is there");
-    assert_eq!(error.kind(), SchedulerErrorKind::Unreachable);
+    assert_eq!(error.kind(), SchedulerErrorKind::NotInstalled);
     let expected = format!("`sbatch` is not on the PATH (searched: {path})");
     assert_eq!(error.to_string(), expected);
 }
