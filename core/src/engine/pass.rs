@@ -47,6 +47,8 @@ pub(super) struct Pass<'a> {
     begun: u32,
     finder: ResultFinder,
     suspects: Suspects,
+    /// When the batch system is asked about them again.
+    ask_next: Option<Instant>,
     /// When requests of unknown fate were first looked up in vain.
     absent: BTreeMap<u32, Instant>,
     refusals: u32,
@@ -81,6 +83,7 @@ impl<'a> Pass<'a> {
             own,
             finder: ResultFinder::new(dir.clone()),
             suspects: Suspects::default(),
+            ask_next: None,
             absent: BTreeMap::new(),
             refusals: 0,
             unanswered: 0,
@@ -171,6 +174,8 @@ impl<'a> Pass<'a> {
     /// that it may end: it is recorded first that it will not plan.
     fn answer_wakes(&mut self) -> Result<(), EngineError> {
         for wake in wakes(self.dir)? {
+            // Something has ended that nobody has looked at.
+            self.ask_next = None;
             if self.state.finished.is_none()
                 && let Some(tag) = asker(&wake)?
                 && self

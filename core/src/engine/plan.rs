@@ -122,6 +122,16 @@ pub(super) fn select(
     Planner::new(snapshot, capabilities).select(what)
 }
 
+/// Returns the elements that their tasks would try again by themselves.
+pub(super) fn to_retry(
+    snapshot: Snapshot<'_>,
+    capabilities: &Capabilities,
+) -> Vec<(TaskIndex, ElementSet)> {
+    let planner = Planner::new(snapshot, capabilities);
+    let tasks = snapshot.graph.order().iter();
+    tasks.map(|task| (*task, planner.to_retry(*task))).collect()
+}
+
 struct Planner<'a> {
     snapshot: Snapshot<'a>,
     capabilities: &'a Capabilities,

@@ -57,16 +57,19 @@ impl Pass<'_> {
         self.record(Record::CancelRequested)
     }
 
-    fn reopen(&mut self, what: &[Selection]) -> Result<(), EngineError> {
-        let snapshot = Snapshot {
+    fn snapshot(&self) -> Snapshot<'_> {
+        Snapshot {
             run: &self.dir.record().run_id,
             graph: self.graph,
             state: &self.state,
             dispatch: self.dir.record().dispatch,
             own: None,
             room: self.room,
-        };
-        let selected = plan::select(snapshot, self.scheduler.capabilities(), what);
+        }
+    }
+
+    fn reopen(&mut self, what: &[Selection]) -> Result<(), EngineError> {
+        let selected = plan::select(self.snapshot(), self.scheduler.capabilities(), what);
         for (task, elements) in selected {
             self.record(Record::Reopened {
                 task,
@@ -109,6 +112,22 @@ impl Pass<'_> {
                 .map(|(element, _)| element)
                 .collect();
             ends.push((selection.task, elements));
+        }
+        // What would be tried again is not over.
+        let retried = plan::to_retry(self.snapshot(), self.scheduler.capabilities());
+        for (task, elements) in retried {
+            let elements: ElementSet = elements
+                .iter()
+                .filter(|element| what.iter().any(|it| it.contains(task, *element)))
+                .collect();
+            if !elements.is_empty() {
+                self.record(Record::Reopened {
+                    task,
+                    elements: elements.clone(),
+                    why: Reopen::Retries,
+                })?;
+                ends.push((task, elements));
+            }
         }
         let message = "it was cancelled";
         for task in never {

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{MOST_UNANSWERED, Pass, Wait};
 use crate::elements::ElementSet;
 use crate::engine::ingest::{self, Spooled};
-use crate::engine::{EngineError, observe};
+use crate::engine::{ElementState, EngineError, Phase, observe};
 use crate::id::JobId;
 use crate::journal::{HandBack, Record, SubmissionKind};
 use crate::results::{Outcome, Spool};
@@ -27,6 +29,9 @@ impl Pass<'_> {
         if jobs.is_empty() {
             self.suspects.clear();
             return Ok(Wait::Nothing);
+        }
+        if let Some(left) = self.asked_lately() {
+            return Ok(Wait::For(left));
         }
         self.services.probe.reach("engine/status").await;
         let ids: Vec<JobId> = jobs.iter().map(|(_, job)| job.clone()).collect();
@@ -58,11 +63,35 @@ impl Pass<'_> {
             self.services.probe.reach("engine/verdict").await;
             is_changed |= self.pronounce(verdict, spooled)?;
         }
+        self.ask_next = None;
         Ok(match judged.wait {
             _ if is_changed => Wait::Changed,
-            Some(wait) => Wait::For(wait),
+            Some(wait) => {
+                self.ask_next = Some(Instant::now() + wait);
+                Wait::For(wait)
+            }
             None => Wait::Nothing,
         })
+    }
+
+    /// Returns how long to wait before the batch system is asked again: what it said of the suspects holds,
+    /// and is acted on when their time has come. Results are looked for meanwhile.
+    fn asked_lately(&self) -> Option<Duration> {
+        let left = self.ask_next?.checked_duration_since(Instant::now())?;
+        let is_suspect = |(position, element): &(u32, u32)| {
+            let submission = self.state.submission(*position);
+            match submission.record.task() {
+                Some(task) => {
+                    let entry = self.state.task(task).elements.get(*element as usize);
+                    entry.is_some_and(|it| {
+                        it.submission == *position && it.state == ElementState::Queued
+                    })
+                }
+                None => submission.phase != Phase::Over,
+            }
+        };
+        let is_any = self.suspects.keys().any(is_suspect);
+        (is_any && !left.is_zero()).then_some(left)
     }
 
     /// Waits for an answer, for some time: nothing can be said of the jobs until then.

@@ -127,7 +127,7 @@ impl Planner<'_> {
     }
 
     /// Returns the elements that failed or were lost and that the task tries again by itself.
-    fn to_retry(&self, task: TaskIndex) -> ElementSet {
+    pub(super) fn to_retry(&self, task: TaskIndex) -> ElementSet {
         let allowed = self.snapshot.graph.declared(task).retry.retries;
         let state = self.state.task(task);
         if allowed == 0 || state.counts.failed + state.counts.lost == 0 {
