@@ -176,7 +176,8 @@ impl Look {
                 Some(Skipped) => !has_inputs,
                 Some(Succeeded) => had_inputs && (is_healed || !is_bad(name, element)),
                 Some(ElementState::Failed | ElementState::Lost | ElementState::Cancelled) => {
-                    had_inputs
+                    // That it was skipped may be what was destroyed.
+                    had_inputs || before.is_some()
                 }
                 _ => false,
             };

@@ -21,6 +21,9 @@ use crate::workflow::{Graph, Items, TaskIndex};
 pub(super) struct Spooled {
     /// Elements whose body was started, by submission.
     pub(super) started: HashMap<u32, BTreeSet<u32>>,
+    /// Submissions and array indices whose file has bytes that are no result: what was started there is
+    /// not known for certain. No index is named where a worker served many.
+    pub(super) damaged: BTreeSet<(u32, Option<u32>)>,
     /// Bodies that were ended by a signal to their worker; the batch system knows why.
     pub(super) interrupted: BTreeMap<(u32, u32), ResultRecord>,
 }
@@ -93,6 +96,7 @@ pub(super) fn collect(
             };
             if content.is_damaged {
                 tracing::warn!(file = %file.display(), "bytes that are no result were set aside");
+                spooled.damaged.insert((position, Spool::index_of(&file)));
             }
             spooled
                 .started

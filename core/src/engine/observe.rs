@@ -159,10 +159,14 @@ pub(super) fn judge(
             if !ripe(element, exit.is_some(), &mut judged) {
                 continue;
             }
+            // What may have been started is not started again in the same try.
+            let is_unsure = [Some(index), None]
+                .iter()
+                .any(|of| spooled.damaged.contains(&(*position, *of)));
             let evidence = Evidence {
                 exit,
                 is_void,
-                started: started.is_some_and(|started| started.contains(&element)),
+                started: is_unsure || started.is_some_and(|started| started.contains(&element)),
                 index_started: started_indices.contains(&index),
                 interrupted: spooled
                     .interrupted

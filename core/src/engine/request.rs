@@ -224,10 +224,22 @@ impl FileBuilder<'_> {
         let width = task.elements.len() as u32;
         match source.items {
             Items::One | Items::List if task.is_complete() => {
-                let value = self.value(source.task, 0)?;
-                Ok(SourcePlan::Known {
-                    value,
-                    list: source.items == Items::List,
+                let is_list = source.items == Items::List;
+                Ok(match self.value(source.task, 0) {
+                    Ok(value) => SourcePlan::Known {
+                        value,
+                        list: is_list,
+                    },
+                    // The worker finds the same, and says so as the end of its element.
+                    Err(error) if is_damage(&error) => {
+                        tracing::warn!(%error, "a result was damaged");
+                        SourcePlan::Upstream {
+                            task: source.task,
+                            items: source.items,
+                            width,
+                        }
+                    }
+                    Err(error) => return Err(error),
                 })
             }
             Items::Flatten if delivery == Delivery::Spread => {
@@ -324,4 +336,12 @@ impl FileBuilder<'_> {
             parts: parts.collect(),
         }
     }
+}
+
+/// Returns whether an error says that a file holds something else than was written.
+fn is_damage(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+    )
 }
