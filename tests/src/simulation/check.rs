@@ -43,7 +43,9 @@ impl Oracle<'_> {
                 .find(task)
                 .and_then(|task| self.graph.declared(task).array_parallelism);
             // An element that was given up although it lives runs beside its next try.
-            let may_double = self.world.faults.not_known > 0;
+            // So does a worker of elements that were taken back, although it runs no body, where the
+            // batch system was not told.
+            let may_double = self.world.faults.not_known > 0 || self.world.faults.no_answer > 0;
             if !may_double && limit.is_some_and(|limit| *most > limit) {
                 faults.push(format!("{most} elements of {task} ran at the same time"));
             }

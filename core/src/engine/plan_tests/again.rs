@@ -86,7 +86,7 @@ fn a_request_runs_what_failed_and_what_was_skipped_for_it() {
     assert_snapshot!(case.plan(), @"
     send square#2[2..3] try 2 after -
     reopen half[2..3] upstream
-    send half#2[2..3] try 2 after square#2:ok
+    send half#2[2..3] after square#2:ok
     send d3 after half#2:any
     ");
 }
@@ -108,8 +108,8 @@ fn a_run_that_has_ended_is_driven_again() {
     case.retry(&[]);
     assert_snapshot!(case.plan(), @"
     send square#2[0..1] try 2 after -
-    send half#2[0..1] try 2 after square#2:ok
-    send sum#2[0..1] try 2 after half#2:ok
+    send half#2[0..1] after square#2:ok
+    send sum#2[0..1] after half#2:ok
     send d3 after sum#2:any
     ");
     assert_eq!(case.retry(&[]), "", "nothing has ended without a value");

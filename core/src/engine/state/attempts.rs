@@ -109,7 +109,10 @@ impl State {
             _ => {}
         }
         let was_tried = attempt > 0 && attempts.past.last().is_none_or(|it| it.attempt < attempt);
-        if was_tried && ended != ElementState::Skipped {
+        if was_tried && ended == ElementState::Skipped {
+            // What it was to read was not there: no body was started, and none can be.
+            entry.attempt -= 1;
+        } else if was_tried {
             attempts.past.push(PastAttempt {
                 attempt,
                 submission,
