@@ -2,8 +2,7 @@ use std::time::Duration;
 
 use super::pass::targets;
 use super::{
-    DispatchOptions, Dispatched, ElementState, EngineError, RunState, Services, State, Width,
-    dispatch,
+    DispatchOptions, ElementState, EngineError, RunState, Services, State, Width, dispatch,
 };
 use crate::elements::ElementSet;
 use crate::id::{JobId, Tag};
@@ -63,7 +62,7 @@ pub async fn cancel(
         return cancel_parts(dir, &graph, &state, scheduler, services, what).await;
     }
     services.probe.reach("engine/cancel-request").await;
-    dir.request(&Request::Cancel { what: Vec::new() })?;
+    let number = dir.request(&Request::Cancel { what: Vec::new() })?;
     let (mut guards, mut drivers) = (Vec::new(), Vec::new());
     for (_, submission) in state.live() {
         match (&submission.record.kind, &submission.job) {
@@ -78,30 +77,26 @@ pub async fn cancel(
     {
         tracing::warn!(%error, "dispatch jobs could not be cancelled; they stop by themselves");
     }
-    loop {
-        match dispatch(
-            dir,
-            scheduler,
-            services,
-            &DispatchOptions {
-                own: None,
-                force: true,
-            },
-        )
-        .await
-        {
-            Ok(Dispatched::Done {
-                finished: Some(_), ..
-            }) => break,
+    let after = loop {
+        let options = DispatchOptions {
+            own: None,
+            force: true,
+        };
+        match dispatch(dir, scheduler, services, &options).await {
             // A dispatch that was about to end took the lease in between; it has seen the request by now.
-            Ok(_) | Err(EngineError::TakenOver) => {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+            Ok(_) | Err(EngineError::TakenOver) => {}
             Err(error) => return Err(error),
         }
-    }
-    let state = State::read(dir, &graph)?;
-    let (left, _) = sweep(&state, scheduler).await?;
+        let after = State::read(dir, &graph)?;
+        if after.requests > number && (after.finished.is_some() || !after.is_cancelled) {
+            break after;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    // Where somebody asked for a retry meanwhile, what was sent since is not ours to cancel.
+    let is_over = after.finished.is_some();
+    let (left, _) = sweep(if is_over { &after } else { &state }, scheduler).await?;
+    let state = after;
     Ok(CancelReport {
         state: state.finished.unwrap_or(RunState::Cancelled),
         was_over: false,

@@ -87,14 +87,22 @@ pub async fn dispatch(
                 }
             }
             Taken::Mine(lease, journal) => {
-                let state = State::after(from.take(), &graph, &journal);
+                // A later version of the workflow whose request was answered before we came is in force.
+                let later = dir.reopened()?;
+                let dir = later.as_ref().unwrap_or(dir);
+                let later_graph = match &later {
+                    Some(later) => Some(Graph::check(later.record().description.clone())?),
+                    None => None,
+                };
+                let graph = later_graph.as_ref().unwrap_or(&graph);
+                let state = State::after(from.take(), graph, &journal);
                 if checkpoint::is_due(&journal) {
                     services.probe.reach("engine/checkpoint").await;
                     checkpoint::write(dir, lease.term(), journal.since, &state);
                 }
                 let mut pass = Pass::new(
                     dir,
-                    &graph,
+                    graph,
                     scheduler,
                     services,
                     lease,

@@ -388,7 +388,11 @@ pub(super) fn take_back(
         } else {
             let is_ours = match spool.claim(index, &nobody)? {
                 IndexClaim::Claimed(_) => true,
-                IndexClaim::Taken(content) => content.worker.as_ref() == Some(&nobody),
+                // Where the file of a worker was set aside, one had claimed the index before us.
+                IndexClaim::Taken(content) => {
+                    content.worker.as_ref() == Some(&nobody)
+                        && !spool.late_file(index).try_exists()?
+                }
             };
             claimed.insert(index, is_ours);
             is_ours

@@ -60,6 +60,8 @@ pub(super) struct Pass<'a> {
     refused: Option<(String, String)>,
     /// How much may be queued, as far as this pass has found out.
     room: Room,
+    /// How often elements were taken out of the queue to make room for a job that plans, since one was sent.
+    displaced: u32,
 }
 
 impl<'a> Pass<'a> {
@@ -93,6 +95,7 @@ impl<'a> Pass<'a> {
                 jobs: dir.record().backend.max_queued,
                 at_once: None,
             },
+            displaced: 0,
         }
     }
 

@@ -5,12 +5,12 @@ mod drive;
 mod end;
 mod send;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ElementState, State, Width};
 use crate::elements::ElementSet;
 use crate::id::{RunId, Tag};
-use crate::journal::{Record, SubmissionRecord};
+use crate::journal::{Record, Reopen, SubmissionRecord};
 use crate::rundir::{DispatchMode, Selection};
 use crate::scheduler::Capabilities;
 use crate::workflow::{Delivery, Graph, Input, Items, Source, TaskIndex};
@@ -95,7 +95,11 @@ pub fn plan(
     planner.guard_own();
     if planner.state.is_limited {
         // What drives the run first: there may be no room for it behind the rest.
-        planner.is_held = planner.state.tasks.iter().any(|task| !task.is_ended());
+        planner.is_held = planner
+            .state
+            .tasks
+            .iter()
+            .any(|task| task.counts.waiting > 0);
         planner.drive();
     }
     for task in snapshot.graph.order() {
@@ -122,14 +126,21 @@ pub(super) fn select(
     Planner::new(snapshot, capabilities).select(what)
 }
 
-/// Returns the elements that their tasks would try again by themselves.
-pub(super) fn to_retry(
+/// Returns the elements that have ended and would wait again by themselves, by task and why.
+pub(super) fn to_reopen(
     snapshot: Snapshot<'_>,
     capabilities: &Capabilities,
-) -> Vec<(TaskIndex, ElementSet)> {
+) -> Vec<(TaskIndex, Reopen, ElementSet)> {
     let planner = Planner::new(snapshot, capabilities);
-    let tasks = snapshot.graph.order().iter();
-    tasks.map(|task| (*task, planner.to_retry(*task))).collect()
+    let tasks = snapshot.graph.order().iter().copied();
+    tasks
+        .flat_map(|task| {
+            [
+                (task, Reopen::Retries, planner.to_retry(task)),
+                (task, Reopen::Upstream, planner.to_revive(task)),
+            ]
+        })
+        .collect()
 }
 
 struct Planner<'a> {
@@ -328,6 +339,7 @@ impl<'a> Planner<'a> {
 
     fn skip_elements(&mut self, task: TaskIndex, elements: ElementSet, message: String) {
         if !elements.is_empty() {
+            self.withdraw_from(task, &elements);
             self.record(Record::Ended {
                 task,
                 elements,
@@ -335,6 +347,39 @@ impl<'a> Planner<'a> {
                 reason: None,
                 message,
             });
+        }
+    }
+
+    /// Takes elements out of the queue that are skipped since something that they need was cancelled: a body
+    /// that could not be ended alone may still give them a value.
+    fn withdraw_from(&mut self, task: TaskIndex, elements: &ElementSet) {
+        let graph = self.snapshot.graph;
+        let sources = graph.task(task).inputs.iter().flat_map(|it| &it.sources);
+        let mut needs = sources
+            .map(|source| source.task)
+            .chain(graph.task(task).after.iter().copied());
+        let is_open = |need: TaskIndex| {
+            self.state.task(need).counts.cancelled > 0 && graph.declared(need).batch.is_some()
+        };
+        if !needs.any(is_open) {
+            return;
+        }
+        let mut queued: BTreeMap<u32, ElementSet> = BTreeMap::new();
+        for element in elements.iter() {
+            let entry = self.state.task(task).elements[element as usize];
+            if entry.state == ElementState::Queued {
+                queued.entry(entry.submission).or_default().insert(element);
+            }
+        }
+        let parts: Vec<(Tag, ElementSet)> = queued
+            .into_iter()
+            .map(|(position, elements)| {
+                let tag = self.state.submission(position).record.tag.clone();
+                (tag, elements)
+            })
+            .collect();
+        if !parts.is_empty() {
+            self.actions.push(Action::Withdraw(parts));
         }
     }
 

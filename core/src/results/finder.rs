@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use fs_err as fs;
 
-use super::{ResultRecord, Spool, SpoolFrame, WorkerRecord, read_spool, read_spool_after};
+use super::{Outcome, ResultRecord, Spool, SpoolFrame, WorkerRecord, read_spool, read_spool_after};
 use crate::id::Tag;
 use crate::rundir::RunDir;
 use crate::segment::Pack;
@@ -107,24 +107,35 @@ impl ResultFinder {
 
     fn in_packs(&mut self, tag: &Tag, element: u32) -> io::Result<Option<ResultRecord>> {
         let known = self.submissions.entry(tag.clone()).or_default();
+        // An element may be in a second pack where the first tells how it was cut off: a holder of the lease
+        // that died before it could record that.
+        let mut interrupted = None;
+        let mut number = 0;
         loop {
-            for pack in known.packs.iter().rev() {
-                if let Some(payload) = pack.get(element)? {
-                    return match serde_json::from_slice(&payload)? {
-                        SpoolFrame::End(result) => Ok(Some(result)),
-                        _ => Err(io::Error::new(
-                            io::ErrorKind::InvalidData,
-                            "a pack holds something that is no result",
-                        )),
-                    };
+            if number == known.packs.len() {
+                match Pack::open(&self.dir.pack(tag, number as u32)) {
+                    Ok(pack) => known.packs.push(pack),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        return Ok(interrupted);
+                    }
+                    Err(error) => return Err(error),
                 }
             }
-            let path = self.dir.pack(tag, known.packs.len() as u32);
-            match Pack::open(&path) {
-                Ok(pack) => known.packs.push(pack),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(error),
+            if let Some(payload) = known.packs[number].get(element)? {
+                match serde_json::from_slice(&payload)? {
+                    SpoolFrame::End(result) if result.outcome == Outcome::Interrupted => {
+                        interrupted = Some(result);
+                    }
+                    SpoolFrame::End(result) => return Ok(Some(result)),
+                    _ => {
+                        return Err(io::Error::new(
+                            io::ErrorKind::InvalidData,
+                            "a pack holds something that is no result",
+                        ));
+                    }
+                }
             }
+            number += 1;
         }
     }
 

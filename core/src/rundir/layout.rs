@@ -212,6 +212,14 @@ impl RunDir {
         self.updates
     }
 
+    /// Returns the run with the updates of its workflow that have come since it was opened, if there are any.
+    pub fn reopened(&self) -> Result<Option<Self>, RunDirError> {
+        if super::record::newest_update(&self.inside("updates"))? > self.updates {
+            return Self::open(&self.path).map(Some);
+        }
+        Ok(None)
+    }
+
     /// Returns a path under `.reflow`.
     pub fn inside(&self, name: &str) -> PathBuf {
         self.path.join(".reflow").join(name)

@@ -53,11 +53,7 @@ pub struct RunUpdate {
 impl RunRecord {
     /// Takes in the newest of the updates in `directory`, and returns how many there are.
     pub(super) fn update(&mut self, directory: &Path) -> io::Result<u32> {
-        let mut newest = 0;
-        for entry in fs::read_dir(directory)? {
-            let number = entry?.file_name().to_str().and_then(|it| it.parse().ok());
-            newest = newest.max(number.unwrap_or(0));
-        }
+        let newest = newest_update(directory)?;
         if newest > 0 {
             let bytes = fs::read(directory.join(newest.to_string()))?;
             let update: RunUpdate = serde_json::from_slice(&bytes)?;
@@ -68,11 +64,27 @@ impl RunRecord {
     }
 }
 
+/// Returns the number of the newest update in `directory`, or 0. A run of an earlier version has no such
+/// directory.
+pub(super) fn newest_update(directory: &Path) -> io::Result<u32> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let mut newest = 0;
+    for entry in entries {
+        let number = entry?.file_name().to_str().and_then(|it| it.parse().ok());
+        newest = newest.max(number.unwrap_or(0));
+    }
+    Ok(newest)
+}
+
 impl RunUpdate {
     /// Records the update in `directory` under the next free number, and returns that; the first is 1.
     pub(crate) fn add(&self, directory: &Path, before: u32) -> io::Result<u32> {
         let bytes = serde_json::to_vec(self)?;
         let mut number = before + 1;
+        fs::create_dir_all(directory)?;
         loop {
             crate::fault::reach("update/create");
             if create_exclusive(&directory.join(number.to_string()), &bytes)? {

@@ -68,6 +68,7 @@ impl RunDir {
     /// Records what is wanted under the next free number, and returns that.
     pub fn request(&self, request: &Request) -> io::Result<u32> {
         let bytes = serde_json::to_vec(request)?;
+        fs::create_dir_all(self.inside("requests"))?;
         let mut number = self.request_numbers()?.last().map_or(0, |last| last + 1);
         loop {
             let path = self.inside("requests").join(number.to_string());
@@ -99,7 +100,12 @@ impl RunDir {
     /// nodes have made.
     fn request_numbers(&self) -> io::Result<Vec<u32>> {
         let mut numbers = Vec::new();
-        for entry in fs::read_dir(self.inside("requests"))? {
+        let entries = match fs::read_dir(self.inside("requests")) {
+            // A run of an earlier version has no such directory.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(numbers),
+            entries => entries?,
+        };
+        for entry in entries {
             if let Some(number) = entry?
                 .file_name()
                 .to_str()

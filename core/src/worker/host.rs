@@ -161,12 +161,14 @@ impl CommandHost {
             (None, Some(signal)) => result.message = Some(format!("ended by signal {signal}")),
             (None, None) => result.message = Some("it ended, and nobody knows how".to_owned()),
         }
+        // Asked each time, so that a later body is not blamed for it.
+        let has_killed = self.out_of_memory.has_killed();
         if result.outcome == Outcome::Succeeded {
             return result;
         }
         // A body that was killed outright says nothing; the batch system may know more.
         let is_killed = ended.signal == Some(Signal::KILL.as_raw());
-        if self.out_of_memory.has_killed() {
+        if has_killed {
             result.cause = Some(EndReason::Memory);
             let how = result.message.take().unwrap_or_default();
             result.message = Some(format!("it used more memory than it asked for ({how})"));

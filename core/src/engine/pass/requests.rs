@@ -114,8 +114,8 @@ impl Pass<'_> {
             ends.push((selection.task, elements));
         }
         // What would be tried again is not over.
-        let retried = plan::to_retry(self.snapshot(), self.scheduler.capabilities());
-        for (task, elements) in retried {
+        let again = plan::to_reopen(self.snapshot(), self.scheduler.capabilities());
+        for (task, why, elements) in again {
             let elements: ElementSet = elements
                 .iter()
                 .filter(|element| what.iter().any(|it| it.contains(task, *element)))
@@ -124,7 +124,7 @@ impl Pass<'_> {
                 self.record(Record::Reopened {
                     task,
                     elements: elements.clone(),
-                    why: Reopen::Retries,
+                    why,
                 })?;
                 ends.push((task, elements));
             }
@@ -194,10 +194,13 @@ impl Pass<'_> {
         for (rank, element) in (0u32..).zip(all.iter()) {
             *indices.entry(rank / batch).or_insert(true) &= elements.contains(element);
         }
+        // An index that nobody has claimed needs no seal: its worker will see the request.
         let spool = Spool::new(self.dir.spool(&tag));
-        for (index, is_ours) in indices {
-            if is_ours && spool.set_aside(index, &observe::nobody())?.is_none() {
-                spool.claim(index, &observe::nobody())?;
+        for file in spool.files()? {
+            if let Some(index) = Spool::index_of(&file)
+                && indices.get(&index) == Some(&true)
+            {
+                spool.set_aside(index, &observe::nobody())?;
             }
         }
         Ok(())

@@ -17,6 +17,9 @@ use crate::scheduler::{SchedulerErrorKind, SubmitError, Target};
 /// How long to wait after the first refusal for now; twice as long after each further one.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 
+/// How often a pass takes elements out of the queue to make room for a job that plans.
+const MOST_DISPLACED: u32 = 3;
+
 /// What came of sending a request.
 pub(super) enum Sent {
     /// It was not sent, since what it depends on was not.
@@ -83,6 +86,9 @@ impl Pass<'_> {
         match answer {
             Ok(job) => {
                 self.refusals = 0;
+                if submission.drives() {
+                    self.displaced = 0;
+                }
                 self.record(Record::Submitted { tag, job })?;
                 Ok(Sent::Something)
             }
@@ -146,8 +152,17 @@ impl Pass<'_> {
             }
             SubmissionKind::Dispatch => {
                 self.room.at_once = Some(0);
-                if !self.displace().await? {
+                if self.displaced >= MOST_DISPLACED {
+                    // It is not for want of the room that our elements take.
                     return Ok(Sent::Nothing);
+                }
+                let Some(indices) = self.displace().await? else {
+                    return Ok(Sent::Nothing);
+                };
+                self.displaced += 1;
+                if !self.state.live().any(|(_, it)| !it.record.is_driver()) {
+                    // Nothing is left that a dispatch could wait for: the same in smaller arrays.
+                    self.room.at_once = Some(indices / 2);
                 }
             }
             // The run goes on without them, as long as what they watch does its work.
@@ -158,37 +173,42 @@ impl Pass<'_> {
         Ok(Sent::NoRoom)
     }
 
-    /// Takes the newest elements that have not started out of the queue; says whether there were any.
-    async fn displace(&mut self) -> Result<bool, EngineError> {
-        let candidates: Vec<(u32, Tag, ElementSet)> = self
-            .state
-            .live()
-            .filter(|(_, submission)| submission.job.is_some())
-            .filter_map(|(position, submission)| {
-                let task = submission.record.task()?;
-                let entries = (0..).zip(&self.state.task(task).elements);
-                let queued = entries
-                    .filter(|(_, it)| it.state == ElementState::Queued && it.submission == position)
-                    .map(|(element, _)| element)
-                    .collect();
-                Some((position, submission.record.tag.clone(), queued))
-            })
-            .collect();
-        for (position, tag, queued) in candidates.into_iter().rev() {
+    /// Takes the newest submission of which nothing has started, or what of it has not, out of the queue, and
+    /// returns how many array indices it had; none where all have started.
+    async fn displace(&mut self) -> Result<Option<u32>, EngineError> {
+        let live: Vec<u32> = self.state.live().map(|(position, _)| position).collect();
+        for position in live.into_iter().rev() {
+            let submission = self.state.submission(position);
+            let SubmissionKind::Elements { task, elements, .. } = &submission.record.kind else {
+                continue;
+            };
+            if submission.job.is_none() {
+                continue;
+            }
+            let entries = &self.state.task(*task).elements;
+            let queued = elements
+                .iter()
+                .filter(|element| {
+                    entries.get(*element as usize).is_some_and(|it| {
+                        it.state == ElementState::Queued && it.submission == position
+                    })
+                })
+                .collect();
+            let tag = submission.record.tag.clone();
+            let indices = submission.record.indices().unwrap_or(1);
             self.lease.check()?;
             let elements = observe::take_back(self.dir, &self.state, position, queued)?;
             if !elements.is_empty() {
-                let why = HandBack::Displaced;
                 self.record(Record::HandedBack {
                     tag: tag.clone(),
                     elements: elements.clone(),
-                    why,
+                    why: HandBack::Displaced,
                 })?;
                 self.withdraw(&[(tag, elements)]).await?;
-                return Ok(true);
+                return Ok(Some(indices));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Returns whether the run would be left without a job that plans again, for want of room.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::send::ElementNeed;
 use super::{Action, Planner};
 use crate::elements::ElementSet;
 use crate::engine::state::MOST_REVIVALS;
@@ -57,6 +58,8 @@ impl Planner<'_> {
                     .map(|element| (task, Some(element))),
             );
         }
+        let mut wholes: BTreeSet<(TaskIndex, bool)> = BTreeSet::new();
+        let mut spreads: BTreeMap<TaskIndex, Vec<ElementNeed>> = BTreeMap::new();
         while let Some((task, element)) = asked.pop() {
             let of_task = selected.entry(task).or_default();
             let is_skipped = match element {
@@ -66,14 +69,29 @@ impl Planner<'_> {
                 }
                 None => true,
             };
-            if is_skipped && !what.is_empty() {
-                asked.extend(self.obstacles(task, element).into_iter().filter(
-                    |(task, element)| match (selected.get(task), element) {
-                        (Some(taken), Some(element)) => !taken.contains(element),
-                        (Some(_), None) => false,
-                        (None, _) => true,
-                    },
-                ));
+            if !is_skipped || what.is_empty() {
+                continue;
+            }
+            if wholes.insert((task, element.is_none())) {
+                let obstacles = self.whole_obstacles(task, element.is_none()).into_iter();
+                asked.extend(
+                    obstacles.filter(|(task, element)| {
+                        element.is_some() || !selected.contains_key(task)
+                    }),
+                );
+            }
+            if let Some(element) = element {
+                let needs = spreads
+                    .entry(task)
+                    .or_insert_with(|| self.element_needs(task));
+                for need in needs.iter() {
+                    let item = need.item(element);
+                    let upstream = &self.state.task(need.task).elements;
+                    let entry = item.and_then(|item| upstream.get(item as usize));
+                    if entry.is_some_and(|it| it.state.is_ended() && !it.state.has_value()) {
+                        asked.push((need.task, item));
+                    }
+                }
             }
         }
         selected
@@ -90,28 +108,21 @@ impl Planner<'_> {
             .map(|(element, _)| element)
     }
 
-    /// Returns what ended without a value and is needed by an element, or by a task to have any.
-    fn obstacles(&self, task: TaskIndex, element: Option<u32>) -> Vec<(TaskIndex, Option<u32>)> {
-        let mut obstacles = Vec::new();
+    /// Returns what ended without a value and is needed by every element of a task, or for the task to have
+    /// any.
+    fn whole_obstacles(&self, task: TaskIndex, for_width: bool) -> Vec<(TaskIndex, Option<u32>)> {
         let mut whole = self.whole_needs(task);
-        if element.is_none() {
+        if for_width {
             let inputs = &self.snapshot.graph.task(task).inputs;
             let sources = inputs.iter().flat_map(|input| &input.sources);
             whole.extend(sources.map(|source| source.task));
         }
+        let mut obstacles = Vec::new();
         for need in whole {
             if matches!(self.state.task(need).width, Width::Never { .. }) {
                 obstacles.push((need, None));
             }
             obstacles.extend(self.broken(need).map(|item| (need, Some(item))));
-        }
-        for need in element.iter().flat_map(|_| self.element_needs(task)) {
-            let item = element.and_then(|element| need.item(element));
-            let entry =
-                item.and_then(|item| self.state.task(need.task).elements.get(item as usize));
-            if entry.is_some_and(|it| it.state.is_ended() && !it.state.has_value()) {
-                obstacles.push((need.task, item));
-            }
         }
         obstacles
     }
@@ -162,7 +173,7 @@ impl Planner<'_> {
     }
 
     /// Returns the elements that were skipped although nothing that they need is missing for good.
-    fn to_revive(&self, task: TaskIndex) -> ElementSet {
+    pub(super) fn to_revive(&self, task: TaskIndex) -> ElementSet {
         let state = self.state.task(task);
         if state.counts.skipped == 0
             || self

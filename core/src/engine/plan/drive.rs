@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::send::DRIVERS;
 use super::{MOST_AWAITED, Planner};
 use crate::engine::{Phase, Submission, TaskState, Width};
 use crate::id::Tag;
@@ -38,11 +39,16 @@ impl Planner<'_> {
         {
             let awaited = self.width_sources(task);
             if !awaited.is_empty() && !self.is_awaited(&awaited) {
+                if self.snapshot.room.jobs.is_some() && self.live_drivers() + 2 > DRIVERS {
+                    // The dispatch that waits for the oldest plans for all of them.
+                    self.is_held = true;
+                    continue;
+                }
                 self.dispatch_after(&awaited);
             }
         }
         if self.is_held {
-            // Room comes when the first of what is queued has ended.
+            // Room comes when something of what is queued has ended: most likely the oldest first.
             let oldest: BTreeSet<u32> = self
                 .state
                 .live()
@@ -66,7 +72,7 @@ impl Planner<'_> {
     /// Sees to it that somebody looks from time to time where a job may stay in the queue for ever, and
     /// with it all that would plan after it.
     fn watch(&mut self) {
-        if !self.capabilities.may_stall || !self.capabilities.not_before || self.state.is_limited {
+        if !self.capabilities.may_stall || !self.capabilities.not_before || self.is_held {
             return;
         }
         let is_watch = |it: &Submission| matches!(it.record.kind, SubmissionKind::Watch { .. });
@@ -80,6 +86,12 @@ impl Planner<'_> {
             let round = u32::try_from(round).unwrap_or(u32::MAX);
             self.submit(SubmissionKind::Watch { round }, Vec::new(), None);
         }
+    }
+
+    /// Returns how many jobs that plan are in the queue.
+    fn live_drivers(&self) -> u32 {
+        let drivers = self.state.live().filter(|(_, it)| it.record.is_driver());
+        u32::try_from(drivers.count()).unwrap_or(u32::MAX)
     }
 
     /// Returns the submissions that must end before the width of `task` can be known.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Count, Planner, Room};
+use super::{Action, Count, Planner};
 use crate::elements::ElementSet;
 use crate::engine::{ElementState, Width};
 use crate::id::Tag;
@@ -11,7 +11,7 @@ use crate::scheduler::{DependencyKind, FailedParent};
 use crate::workflow::{Delivery, Items, TaskIndex};
 
 /// Jobs that plan, for which room is kept: a dispatch, its guard and a watch, and those that follow them.
-const DRIVERS: u32 = 5;
+pub(super) const DRIVERS: u32 = 5;
 /// Into how many arrays a window is divided.
 const PARTS: u32 = 4;
 
@@ -71,16 +71,17 @@ impl Planner<'_> {
                     return;
                 }
                 let mut parts = rest.chunks(most).into_iter();
-                if self.snapshot.room == Room::default() {
-                    parts.for_each(|part| self.send_chunk(task, &alike, part, &needs, &spread));
-                    break;
+                rest = ElementSet::new();
+                while let Some(part) = parts.next() {
+                    self.send_chunk(task, &alike, part, &needs, &spread);
+                    // What was sent may leave less room for the rest.
+                    if self.snapshot.room.jobs.is_some() && self.most_at_once(task) != most {
+                        rest = parts
+                            .by_ref()
+                            .flat_map(|part| part.iter().collect::<Vec<_>>())
+                            .collect();
+                    }
                 }
-                // What was sent leaves less room for the rest.
-                let first = parts.next().unwrap_or_default();
-                rest = parts
-                    .flat_map(|part| part.iter().collect::<Vec<_>>())
-                    .collect();
-                self.send_chunk(task, &alike, first, &needs, &spread);
             }
         }
     }
@@ -126,7 +127,10 @@ impl Planner<'_> {
             .state
             .live()
             .map(|(_, submission)| match &submission.record.kind {
-                SubmissionKind::Elements { batch, .. } => submission.open.div_ceil((*batch).max(1)),
+                // How many indices the open elements are in is not known: as many as there may be.
+                SubmissionKind::Elements { .. } => submission
+                    .open
+                    .min(submission.record.indices().unwrap_or(1)),
                 _ => 0,
             })
             .sum();
