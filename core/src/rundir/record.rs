@@ -116,7 +116,8 @@ pub struct BackendRecord {
     pub dispatch: Resources,
     /// Native flags of dispatch jobs.
     pub dispatch_extra: Vec<String>,
-    /// Most elements of the run that may be queued or run in the batch system at the same time.
+    /// Most jobs of the run that may be queued or run in the batch system at the same time, each index of an
+    /// array counted as one, and those that plan included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_queued: Option<u32>,
 }
