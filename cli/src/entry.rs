@@ -190,6 +190,7 @@ pub(crate) fn set_up_logging(surroundings: &Surroundings, usual: &str) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
         .without_time()
         .with_target(false)
         .try_init()
