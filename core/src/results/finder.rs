@@ -147,3 +147,26 @@ impl ResultFinder {
         let _ = fs::read_dir(self.dir.inside("packs")).map(Iterator::count);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rundir::testing::empty_run;
+    use crate::segment::write_pack;
+
+    #[test]
+    fn a_result_comes_before_word_of_a_body_that_was_cut_off() {
+        let keep = tempfile::tempdir().unwrap();
+        let dir = empty_run(&keep.path().join("run"));
+        let tag = Tag::from_digest('t', &blake3::hash(b"t"));
+        let outcomes = [Outcome::Interrupted, Outcome::Succeeded];
+        for (number, outcome) in (0..).zip(outcomes) {
+            let frame = SpoolFrame::End(ResultRecord::new(3, outcome));
+            let mut records = vec![(3, serde_json::to_vec(&frame).unwrap())];
+            assert!(write_pack(&dir.pack(&tag, number), &mut records).unwrap());
+        }
+        let found = ResultFinder::new(dir.clone()).find(&tag, 0, 3).unwrap();
+        assert_eq!(found.map(|it| it.outcome), Some(Outcome::Succeeded));
+        assert!(ResultFinder::new(dir).find(&tag, 0, 4).unwrap().is_none());
+    }
+}

@@ -196,6 +196,29 @@ fn a_window_is_filled_part_by_part_and_the_driver_waits_for_the_first() {
 }
 
 #[test]
+fn a_window_counts_an_index_as_long_as_one_of_its_elements_is_open() {
+    let mut case = Case::new(&[
+        single("split", "list[int]", &[]),
+        with(array("square", "int", &[takes("split", "int")]), "batch", 2),
+    ]);
+    case.room = Room {
+        jobs: Some(9),
+        at_once: None,
+    };
+    case.plan();
+    case.succeed("split", &[20]);
+    assert_snapshot!(case.planned_by("d1"), @"
+    width square = 20
+    send square[0..4] by 2 after -
+    send square#2[4..8] by 2 after -
+    send d2 after square:any
+    ");
+    // One element of each index has ended: four indices are still there.
+    case.end("square", &[0, 2, 4, 6], ElementState::Succeeded);
+    assert_snapshot!(case.plan(), @"");
+}
+
+#[test]
 fn where_the_batch_system_takes_no_more_nothing_but_the_driver_is_sent() {
     let mut case = Case::new(&[
         single("split", "list[int]", &[]),
