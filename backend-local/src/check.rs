@@ -175,7 +175,8 @@ pub(crate) fn render(
             DependencyKind::Ok => "ok",
             DependencyKind::Any => "any",
             DependencyKind::NotOk => "not-ok",
-            DependencyKind::ElementWise => "element-wise",
+            DependencyKind::ElementWise => "element-wise-ok",
+            DependencyKind::ElementWiseAny => "element-wise-any",
         };
         flag("after", format!("{kind}:{}", dependency.job));
     }

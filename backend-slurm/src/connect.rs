@@ -158,8 +158,10 @@ fn capabilities(site: &Site, message_timeout: Duration, history_days: u32) -> Ca
         array_limit: Some(site.max_array_size),
         array_base: 0,
         element_wise: true,
+        element_wise_any: false,
         // By `--kill-on-invalid-dep=yes`, which every submission carries.
         failed_parent: FailedParent::Cancelled,
+        releases_cancelled: true,
         after_not_ok: true,
         not_before: true,
         concurrency_limit: true,

@@ -104,6 +104,12 @@ fn dependencies(dependencies: &[Dependency]) -> Result<String, SchedulerError> {
             DependencyKind::Any => "afterany",
             DependencyKind::NotOk => "afternotok",
             DependencyKind::ElementWise => "aftercorr",
+            DependencyKind::ElementWiseAny => {
+                return Err(invalid(
+                    "Slurm lets no element wait for the end of its own element alone, whatever it is"
+                        .to_owned(),
+                ));
+            }
         };
         let number = query::number(&dependency.job)
             .ok_or_else(|| invalid(format!("`{}` is not the id of a Slurm job", dependency.job)))?;

@@ -20,7 +20,7 @@ enum Verdict {
 /// Judges a condition on a whole parent.
 fn judge(parent: Option<&Job>, kind: DependencyKind) -> Verdict {
     match (parent, kind) {
-        (None, DependencyKind::Any) => Verdict::Holds,
+        (None, DependencyKind::Any | DependencyKind::ElementWiseAny) => Verdict::Holds,
         // Nobody can say any more how it ended.
         (None, _) => Verdict::Never,
         (Some(parent), _) if !parent.is_ended() => Verdict::Open,
@@ -31,7 +31,7 @@ fn judge(parent: Option<&Job>, kind: DependencyKind) -> Verdict {
                 Verdict::Never
             }
         }
-        (Some(_), DependencyKind::Any) => Verdict::Holds,
+        (Some(_), DependencyKind::Any | DependencyKind::ElementWiseAny) => Verdict::Holds,
         (Some(parent), DependencyKind::NotOk) => {
             if parent.is_ok() {
                 Verdict::Never
@@ -56,7 +56,7 @@ impl Queue {
         let mut never = false;
         for (parent, kind) in dependencies {
             let known = parent.and_then(|parent| self.jobs.get_mut(&parent));
-            if kind == DependencyKind::ElementWise
+            if kind.is_element_wise()
                 && let Some(parent) = known
                 && parent.count() == count
             {
@@ -64,7 +64,7 @@ impl Queue {
                 for (index, element) in parent.elements.iter().enumerate() {
                     if element.phase != Phase::Ended {
                         element_unmet[index] += 1;
-                    } else if !element.is_ok() {
+                    } else if kind == DependencyKind::ElementWise && !element.is_ok() {
                         dropped.push(index as u32);
                     }
                 }
@@ -143,10 +143,7 @@ impl Queue {
             reason,
             at: now.wall,
         });
-        let has_element_children = job
-            .children
-            .iter()
-            .any(|(_, kind)| *kind == DependencyKind::ElementWise);
+        let has_element_children = job.children.iter().any(|(_, kind)| kind.is_element_wise());
         let mut ended = Vec::new();
         for (index, element) in job.elements.iter_mut().enumerate() {
             if element.phase == Phase::Pending {
@@ -197,10 +194,10 @@ impl Queue {
             .and_then(|job| job.children.get(position))
         {
             position += 1;
-            if kind != DependencyKind::ElementWise {
+            if !kind.is_element_wise() {
                 continue;
             }
-            if !is_ok {
+            if !is_ok && kind == DependencyKind::ElementWise {
                 self.drops.push(Drop::One(child, index));
                 continue;
             }
@@ -226,7 +223,7 @@ impl Queue {
         let children = std::mem::take(&mut job.children);
         self.close(number);
         for (child, kind) in children {
-            if kind == DependencyKind::ElementWise {
+            if kind.is_element_wise() {
                 continue;
             }
             match judge(self.jobs.get(&number), kind) {

@@ -249,13 +249,17 @@ impl World {
     /// Returns whether a condition holds; none while that is open.
     fn holds(&self, parent: usize, kind: DependencyKind, index: u32) -> Option<bool> {
         let end = |index| self.ended.get(&(parent as u64, index)).copied();
-        if kind == DependencyKind::ElementWise {
-            return end(index).map(|reason| reason == EndReason::Completed);
+        match kind {
+            DependencyKind::ElementWise => {
+                return end(index).map(|reason| reason == EndReason::Completed);
+            }
+            DependencyKind::ElementWiseAny => return end(index).map(|_| true),
+            _ => {}
         }
         let ends: Option<Vec<_>> = (0..self.plans[parent].count).map(end).collect();
         let is_ok = ends?.iter().all(|reason| *reason == EndReason::Completed);
         Some(match kind {
-            DependencyKind::Any => true,
+            DependencyKind::Any | DependencyKind::ElementWiseAny => true,
             DependencyKind::NotOk => !is_ok,
             DependencyKind::Ok | DependencyKind::ElementWise => is_ok,
         })
@@ -352,18 +356,21 @@ fn take(world: &mut World, step: Step) {
                     0 => DependencyKind::Ok,
                     1 => DependencyKind::Any,
                     2 => DependencyKind::NotOk,
-                    _ => {
+                    kind => {
                         plan.count = world.plans[parent].count;
-                        DependencyKind::ElementWise
+                        if kind == 3 {
+                            DependencyKind::ElementWise
+                        } else {
+                            DependencyKind::ElementWiseAny
+                        }
                     }
                 };
                 plan.parents.push((parent, kind));
             }
             // Element-wise conditions are for arrays of one length.
             let (count, plans) = (plan.count, &world.plans);
-            plan.parents.retain(|&(parent, kind)| {
-                kind != DependencyKind::ElementWise || plans[parent].count == count
-            });
+            plan.parents
+                .retain(|&(parent, kind)| !kind.is_element_wise() || plans[parent].count == count);
             world.submit(plan);
         }
         Step::End(which, ok) if !world.running.is_empty() => {

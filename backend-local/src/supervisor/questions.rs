@@ -1,7 +1,5 @@
 use reflow_core::id::{JobId, Tag};
-use reflow_core::scheduler::{
-    DependencyKind, JobRequest, SchedulerError, SchedulerErrorKind, Target,
-};
+use reflow_core::scheduler::{JobRequest, SchedulerError, SchedulerErrorKind, Target};
 
 use super::run::{Reply, Supervisor};
 use crate::clock;
@@ -71,7 +69,7 @@ impl Supervisor {
         let elements = log::fresh_elements(&request);
         for &(parent, kind) in &parents {
             let parent = parent.and_then(|parent| self.queue.job(parent));
-            if kind == DependencyKind::ElementWise
+            if kind.is_element_wise()
                 && let Some(parent) = parent
                 && parent.elements.len() != elements.len()
             {

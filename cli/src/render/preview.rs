@@ -99,7 +99,8 @@ fn heading(request: &PreviewedRequest, preview: &Preview) -> String {
             DependencyKind::Ok => "after the success of",
             DependencyKind::Any => "after the end of",
             DependencyKind::NotOk => "after the failure of",
-            DependencyKind::ElementWise => "element by element after",
+            DependencyKind::ElementWise => "element by element after the success of",
+            DependencyKind::ElementWiseAny => "element by element after the end of",
         };
         format!("{word} {of}")
     }));

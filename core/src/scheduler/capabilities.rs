@@ -28,8 +28,16 @@ pub struct Capabilities {
     pub array_base: u32,
     /// Whether a dependency can hold element by element ([`DependencyKind::ElementWise`](super::DependencyKind)).
     pub element_wise: bool,
+    /// Whether an element can also wait for the end of its own element alone, whatever it is
+    /// ([`DependencyKind::ElementWiseAny`](super::DependencyKind)).
+    #[serde(default)]
+    pub element_wise_any: bool,
     /// What becomes of the after-ok child of a failed parent.
     pub failed_parent: FailedParent,
+    /// Whether a job that was cancelled before it started releases those that wait for its end. Where it
+    /// does not, they stay pending for ever.
+    #[serde(default = "yes")]
+    pub releases_cancelled: bool,
     /// Whether a job can depend on the failure of another.
     pub after_not_ok: bool,
     /// Whether a job can be told not to start before a time.
@@ -55,6 +63,10 @@ pub struct Capabilities {
     /// known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<PartitionLimits>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What a partition allows at most.

@@ -77,7 +77,12 @@ fn dependencies(request: &JobRequest, capabilities: &Capabilities) -> Result<(),
             DependencyKind::ElementWise if !capabilities.element_wise => {
                 return unsupported("a dependency from element to element");
             }
-            DependencyKind::ElementWise if request.array.is_none() => {
+            DependencyKind::ElementWiseAny if !capabilities.element_wise_any => {
+                return unsupported(
+                    "a dependency from element to element that holds whatever becomes of the first",
+                );
+            }
+            kind if kind.is_element_wise() && request.array.is_none() => {
                 return invalid(format!(
                     "the element-wise dependency on job {} needs an array",
                     dependency.job
@@ -195,7 +200,9 @@ mod tests {
             array_limit: Some(10),
             array_base: 0,
             element_wise: all,
+            element_wise_any: all,
             failed_parent: FailedParent::Cancelled,
+            releases_cancelled: all,
             after_not_ok: all,
             not_before: all,
             concurrency_limit: all,
@@ -271,6 +278,7 @@ mod tests {
         insta::assert_snapshot!(words(with_array(2, Some(1)), false), @"this batch system does not have a limit on the elements of an array that run at the same time");
         insta::assert_snapshot!(words(with_dependency(DependencyKind::NotOk), false), @"this batch system does not have a job that depends on the failure of another");
         insta::assert_snapshot!(words(with_dependency(DependencyKind::ElementWise), false), @"this batch system does not have a dependency from element to element");
+        insta::assert_snapshot!(words(with_dependency(DependencyKind::ElementWiseAny), false), @"this batch system does not have a dependency from element to element that holds whatever becomes of the first");
         insta::assert_snapshot!(words(|job| job.not_before = Some(SystemTime::UNIX_EPOCH), false), @"this batch system does not have a job that must not start before a time");
     }
 }

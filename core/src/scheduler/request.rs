@@ -103,6 +103,16 @@ pub enum DependencyKind {
     NotOk,
     /// The element of the same index has ended with exit status 0. Both arrays have the same count.
     ElementWise,
+    /// The element of the same index has ended in any way, or its job is no longer known. Both arrays have
+    /// the same count.
+    ElementWiseAny,
+}
+
+impl DependencyKind {
+    /// Returns whether each element waits for its own element of the parent alone.
+    pub fn is_element_wise(self) -> bool {
+        matches!(self, Self::ElementWise | Self::ElementWiseAny)
+    }
 }
 
 /// Files for the output of the job script. An array element N appends `.N` to both.

@@ -293,11 +293,19 @@ impl World {
                         return Held::Never;
                     }
                 }
-                DependencyKind::ElementWise => match parent.indices.get(index) {
-                    Some(theirs) if is_bad(theirs) && !ignores => return Held::Never,
-                    Some(theirs) => waits |= !matches!(theirs.state, IndexState::Ended { .. }),
-                    None => return Held::Never,
-                },
+                DependencyKind::ElementWise | DependencyKind::ElementWiseAny => {
+                    match parent.indices.get(index) {
+                        Some(theirs)
+                            if is_bad(theirs)
+                                && !ignores
+                                && dependency.kind == DependencyKind::ElementWise =>
+                        {
+                            return Held::Never;
+                        }
+                        Some(theirs) => waits |= !matches!(theirs.state, IndexState::Ended { .. }),
+                        None => return Held::Never,
+                    }
+                }
             }
         }
         if waits { Held::Waits } else { Held::Free }

@@ -16,11 +16,12 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// What becomes of a child: whether it runs after a parent that succeeds, and one that fails.
-const TABLE: [(DependencyKind, bool, bool); 4] = [
+const TABLE: [(DependencyKind, bool, bool); 5] = [
     (DependencyKind::Ok, true, false),
     (DependencyKind::Any, true, true),
     (DependencyKind::NotOk, false, true),
     (DependencyKind::ElementWise, true, false),
+    (DependencyKind::ElementWiseAny, true, true),
 ];
 
 fn expect(rig: &Rig, child: &JobId, runs: bool) {
@@ -67,7 +68,7 @@ fn ended() {
             &rig.submit(&after(rig.shell("true"), &good, kind)),
             after_good,
         );
-        if kind != DependencyKind::ElementWise {
+        if !kind.is_element_wise() {
             expect(
                 &rig,
                 &rig.submit(&after(rig.shell("true"), &bad, kind)),
@@ -82,7 +83,8 @@ fn unknown() {
     let gone = JobId::new("local-abcdefghijabcd-1").unwrap();
     for (kind, ..) in TABLE {
         let child = rig.submit(&after(rig.shell("true"), &gone, kind));
-        expect(&rig, &child, kind == DependencyKind::Any);
+        let is_any = matches!(kind, DependencyKind::Any | DependencyKind::ElementWiseAny);
+        expect(&rig, &child, is_any);
     }
 }
 
@@ -102,6 +104,11 @@ fn element_wise() {
     ran.sort();
     assert_eq!(ran, ["0", "2", "3"]);
     expect(&rig, &grandchild, true);
+
+    let request = array(rig.shell("echo $2 >> all"), 4, None);
+    let child = rig.submit(&after(request, &parent, DependencyKind::ElementWiseAny));
+    let reasons: Vec<EndReason> = rig.ends(&child).iter().map(|end| end.reason).collect();
+    assert_eq!(reasons, [ok; 4]);
 
     let unequal = after(
         array(rig.shell("true"), 5, None),

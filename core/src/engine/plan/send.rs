@@ -276,6 +276,12 @@ impl Planner<'_> {
                     && self.is_intact(*position, need.task);
                 let kind = match () {
                     () if same && indices == 1 => after_ok,
+                    () if same
+                        && after_ok == DependencyKind::Any
+                        && self.capabilities.element_wise_any =>
+                    {
+                        DependencyKind::ElementWiseAny
+                    }
                     () if same && self.capabilities.element_wise => DependencyKind::ElementWise,
                     () => DependencyKind::Any,
                 };

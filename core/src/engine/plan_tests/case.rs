@@ -62,7 +62,9 @@ impl Case {
                 array_limit: Some(1000),
                 array_base: 0,
                 element_wise: true,
+                element_wise_any: false,
                 failed_parent: FailedParent::Cancelled,
+                releases_cancelled: true,
                 after_not_ok: false,
                 not_before: true,
                 concurrency_limit: true,
@@ -200,6 +202,7 @@ impl Case {
                     DependencyKind::Any => "any",
                     DependencyKind::NotOk => "not_ok",
                     DependencyKind::ElementWise => "element",
+                    DependencyKind::ElementWiseAny => "element_any",
                 };
                 format!("{}:{kind}", self.names[tag])
             })
