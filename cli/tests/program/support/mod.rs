@@ -1,10 +1,5 @@
 //! A place of its own for each test: no file, variable or process of the user is seen.
 
-#![allow(
-    dead_code,
-    reason = "each test binary uses its own part of this module"
-)]
-
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;

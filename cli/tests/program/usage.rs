@@ -1,9 +1,7 @@
 //! What the program says to requests that are wrong, and to those for help.
 
-mod support;
-
+use crate::support::{Sandbox, WORDCOUNT};
 use insta::assert_snapshot;
-use support::{Sandbox, WORDCOUNT};
 
 #[test]
 fn help_shows_the_parameters_under_their_tasks() {

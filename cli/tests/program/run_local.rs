@@ -1,10 +1,8 @@
 //! Whole runs on this machine, as a user makes them.
 
-mod support;
-
+use crate::support::{Sandbox, WORDCOUNT};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
-use support::{Sandbox, WORDCOUNT};
 
 /// A workflow of which some elements fail.
 const MIXED: &str = r#"

@@ -1,9 +1,7 @@
 //! Where values come from, and which one wins.
 
-mod support;
-
+use crate::support::Sandbox;
 use insta::assert_snapshot;
-use support::Sandbox;
 
 #[test]
 fn every_layer_is_seen_and_the_nearest_wins() {

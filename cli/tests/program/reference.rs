@@ -12,7 +12,7 @@ fn the_reference_is_up_to_date() {
     assert!(
         written == reflow::reference(),
         "docs/cli.md is out of date: write it again with \
-         `cargo test -p reflow --test reference -- --ignored`"
+         `cargo test -p reflow --test program reference -- --ignored`"
     );
 }
 

@@ -1,13 +1,11 @@
 //! A batch system that cannot be reached for a while: whoever waits says so once, and goes on.
 
-mod support;
-
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use support::Sandbox;
+use crate::support::Sandbox;
 
 /// One task that ends when `go` is in the run directory.
 const GATED: &str = r#"

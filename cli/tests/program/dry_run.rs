@@ -1,14 +1,12 @@
 //! `submit --dry-run`: what would be sent, and that nothing is.
 
-mod support;
-
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::support::Sandbox;
 use assert_cmd::Command;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
-use support::Sandbox;
 
 /// A root whose list says how wide `fit` is, a task that needs nothing, and one that gathers.
 const WORKFLOW: &str = r#"
