@@ -37,7 +37,7 @@ pub(crate) async fn cancel(slurm: &Slurm, targets: &[Target]) -> Result<(), Sche
             let limit = slurm.patience + EACH_WORD * u32::try_from(part.len()).unwrap_or(u32::MAX);
             let output = query::within(limit, &slurm.runner, &call).await?;
             if !output.success() && !is_only_about_ended(&output.stderr_text()) {
-                return Err(match fault::classify(&output.stderr_text()) {
+                return Err(match fault::WORDS.classify(&output.stderr_text()) {
                     (SchedulerErrorKind::Rejected, _) => {
                         output.error(SchedulerErrorKind::UnexpectedOutput, "`scancel` failed")
                     }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use reflow_core::scheduler::client::read_settings;
 use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -32,24 +33,7 @@ pub(crate) struct Settings {
 impl Settings {
     /// Reads the settings. Unknown keys are refused with the nearest known one.
     pub(crate) fn read(settings: &Map<String, Value>) -> Result<Self, SchedulerError> {
-        for key in settings.keys() {
-            if !KEYS.contains(&key.as_str()) {
-                return Err(unknown(key));
-            }
-        }
-        let mut read = Self::default();
-        for (key, value) in settings {
-            let single = Map::from_iter([(key.clone(), value.clone())]);
-            let one: Self = serde_json::from_value(Value::Object(single))
-                .map_err(|error| invalid(format!("`backend.slurm.{key}` does not fit: {error}")))?;
-            match key.as_str() {
-                "cluster" => read.cluster = one.cluster,
-                "command_timeout" => read.command_timeout = one.command_timeout,
-                "commands_at_once" => read.commands_at_once = one.commands_at_once,
-                "history_days" => read.history_days = one.history_days,
-                _ => read.message_timeout = one.message_timeout,
-            }
-        }
+        let read: Self = read_settings("slurm", settings, KEYS)?;
         if let Some(cluster) = &read.cluster
             && !cluster
                 .bytes()
@@ -60,19 +44,6 @@ impl Settings {
             )));
         }
         Ok(read)
-    }
-}
-
-fn unknown(key: &str) -> SchedulerError {
-    let nearest = KEYS
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(key, known), known))
-        .min()
-        .filter(|(distance, _)| *distance <= 3);
-    let error = invalid(format!("unknown key `backend.slurm.{key}`"));
-    match nearest {
-        Some((_, known)) => error.with_context("nearest key", format!("`{known}`")),
-        None => error.with_context("known keys", KEYS.join(" ")),
     }
 }
 

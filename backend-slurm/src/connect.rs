@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reflow_core::command::{Call, Environment, Runner, RunnerOptions, client_environment};
 use reflow_core::id::{JobId, Tag};
+use reflow_core::scheduler::client::named_partitions;
 use reflow_core::scheduler::{
     Capabilities, ConnectOptions, FailedParent, Found, JobRequest, JobStatus, PartitionLimits,
     Rendered, Scheduler, SchedulerError, SchedulerErrorKind, SubmitError, Target,
@@ -96,7 +97,7 @@ pub async fn connect(options: ConnectOptions) -> Result<Arc<dyn Scheduler>, Sche
     Ok(Arc::new(Slurm {
         runner,
         capabilities: Capabilities {
-            partitions: partition::named(&partitions, &options.partitions),
+            partitions: named_partitions(&partitions, &options.partitions),
             ..capabilities(&site, message_timeout, history_days)
         },
         patience: command_timeout.unwrap_or(QUESTION * message_timeout),
@@ -122,7 +123,7 @@ async fn probe_partitions(
     call.argv.extend(partition::ARGUMENTS.map(str::to_owned));
     let output = query::within(patience, runner, &call).await?;
     if !output.success() {
-        return Err(fault::error(&output, "`sinfo` failed"));
+        return Err(fault::WORDS.error(&output, "`sinfo` failed"));
     }
     Ok(partition::parse(&output.stdout_text()))
 }
@@ -148,7 +149,7 @@ async fn probe_site(
     call.argv.extend(["show".to_owned(), "config".to_owned()]);
     let output = query::within(patience, runner, &call).await?;
     if !output.success() {
-        return Err(fault::error(&output, "the controller could not be asked"));
+        return Err(fault::WORDS.error(&output, "the controller could not be asked"));
     }
     Ok(Site::parse(&output.stdout_text()))
 }

@@ -1,14 +1,12 @@
-use std::time::Duration;
+use reflow_core::scheduler::SchedulerErrorKind;
+use reflow_core::scheduler::client::Complaints;
 
-use reflow_core::command::Output;
-use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind};
-
-use SchedulerErrorKind::{Busy, LimitReached, Permission, Rejected, TimedOut, Unreachable};
+use SchedulerErrorKind::{Busy, LimitReached, Permission, TimedOut, Unreachable};
 
 /// Slurm's words and what they mean; the first that is found counts.
 ///
 /// The texts are those of `src/common/slurm_errno.c`, the same since Slurm 17.
-const WORDS: &[(&str, SchedulerErrorKind, bool)] = &[
+pub(crate) const WORDS: Complaints = Complaints(&[
     // The request may have arrived: the answer is what is missing.
     ("Socket timed out", TimedOut, true),
     ("Zero Bytes were transmitted", TimedOut, true),
@@ -57,32 +55,12 @@ const WORDS: &[(&str, SchedulerErrorKind, bool)] = &[
     ("Access/permission denied", Permission, false),
     ("User's group not permitted", Permission, false),
     ("Access denied", Permission, false),
-];
-
-/// Returns what a failed program's words mean: the kind, and whether a request may have arrived.
-pub(crate) fn classify(text: &str) -> (SchedulerErrorKind, bool) {
-    WORDS
-        .iter()
-        .find(|(words, ..)| text.contains(words))
-        .map_or((Rejected, false), |(_, kind, arrived)| (*kind, *arrived))
-}
-
-/// A program that took longer has tried again by itself: `squeue` asks for an unreachable controller
-/// for one to two `MessageTimeout`s.
-const QUICK: Duration = Duration::from_secs(5);
-
-/// Returns whether asking again at once may be answered.
-pub(crate) fn is_temporary(output: &Output) -> bool {
-    !output.success() && output.elapsed < QUICK && classify(&output.stderr_text()).0.is_temporary()
-}
-
-/// Returns the error for a failed program.
-pub(crate) fn error(output: &Output, message: &str) -> SchedulerError {
-    output.error(classify(&output.stderr_text()).0, message)
-}
+]);
 
 #[cfg(test)]
 mod tests {
+    use SchedulerErrorKind::Rejected;
+
     use super::*;
 
     #[test]
@@ -98,7 +76,11 @@ mod tests {
             ("Job creation temporarily disabled, retrying", (Busy, false)),
             ("Access/permission denied", (Permission, false)),
         ] {
-            assert_eq!(classify(&format!("{failed}{words}\n")), expected, "{words}");
+            assert_eq!(
+                WORDS.classify(&format!("{failed}{words}\n")),
+                expected,
+                "{words}"
+            );
         }
     }
 
@@ -112,7 +94,11 @@ mod tests {
             "QOSGrpSubmitJobsLimit",
             "MaxSubmitJobsPerAccount",
         ] {
-            assert_eq!(classify(&violates(limit)), (LimitReached, false), "{limit}");
+            assert_eq!(
+                WORDS.classify(&violates(limit)),
+                (LimitReached, false),
+                "{limit}"
+            );
         }
         for limit in [
             "QOSMaxWallDurationPerJobLimit",
@@ -124,10 +110,14 @@ mod tests {
             "AssocMaxNodePerJobLimit",
             "AssocGrpCPUMinutesLimit",
         ] {
-            assert_eq!(classify(&violates(limit)), (Rejected, false), "{limit}");
+            assert_eq!(
+                WORDS.classify(&violates(limit)),
+                (Rejected, false),
+                "{limit}"
+            );
         }
         let full = "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\nsbatch: error: Batch job submission failed: Resource temporarily unavailable\n";
-        assert_eq!(classify(full), (LimitReached, false));
+        assert_eq!(WORDS.classify(full), (LimitReached, false));
     }
 
     fn violates(limit: &str) -> String {
@@ -177,25 +167,9 @@ mod tests {
                 TimedOut,
             ),
         ] {
-            let found = classify(&format!("{words}\n")).0;
+            let found = WORDS.classify(&format!("{words}\n")).0;
             assert_eq!(found, kind, "{words}");
             assert!(found.is_temporary());
         }
-    }
-
-    #[test]
-    fn a_client_that_has_tried_for_long_is_not_asked_again() {
-        let mut output = Output {
-            argv: vec!["squeue".into()],
-            exit: reflow_core::command::Exit::Code(1),
-            stdout: Vec::new(),
-            stderr:
-                b"slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"
-                    .to_vec(),
-            elapsed: Duration::from_millis(20),
-        };
-        assert!(is_temporary(&output));
-        output.elapsed = Duration::from_secs(29);
-        assert!(!is_temporary(&output));
     }
 }

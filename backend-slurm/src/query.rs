@@ -5,13 +5,10 @@ use std::time::Duration;
 
 use reflow_core::command::{Call, Output, Runner};
 use reflow_core::id::JobId;
-use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind};
+use reflow_core::scheduler::{SchedulerError, client};
 
 use crate::connect::{Slurm, query_environment};
 use crate::fault;
-
-/// Longest list of ids in one argument: Linux takes 128 KiB.
-const LONGEST: usize = 100_000;
 
 /// Returns the number of a job, without its cluster, or none when it is not one of Slurm's.
 pub(crate) fn number(job: &JobId) -> Option<&str> {
@@ -43,19 +40,7 @@ pub(crate) fn by_cluster<'a>(
 
 /// Splits `words` so that each part joined by one character fits an argument.
 pub(crate) fn parts<S: AsRef<str>>(words: &[S]) -> Vec<&[S]> {
-    let mut parts = Vec::new();
-    let (mut start, mut length) = (0, 0);
-    for (index, word) in words.iter().enumerate() {
-        length += word.as_ref().len() + 1;
-        if length > LONGEST && index > start {
-            parts.push(&words[start..index]);
-            (start, length) = (index, word.as_ref().len() + 1);
-        }
-    }
-    if start < words.len() {
-        parts.push(&words[start..]);
-    }
-    parts
+    client::parts(words, client::LONGEST_ARGUMENT)
 }
 
 /// Asks one of Slurm's programs, and returns its answer; `is_empty` recognises failures that only say
@@ -79,7 +64,7 @@ pub(crate) async fn ask(
     } else if is_empty(&output.stderr_text()) {
         Ok(None)
     } else {
-        Err(fault::error(&output, &format!("`{program}` failed")))
+        Err(fault::WORDS.error(&output, &format!("`{program}` failed")))
     }
 }
 
@@ -92,15 +77,7 @@ pub(crate) async fn within(
     runner: &Runner,
     call: &Call,
 ) -> Result<Output, SchedulerError> {
-    let asked = tokio::time::timeout(limit, runner.query(call, fault::is_temporary)).await;
-    match asked {
-        Ok(answered) => Ok(answered?),
-        Err(_) => Err(SchedulerError::new(
-            SchedulerErrorKind::TimedOut,
-            format!("Slurm did not answer within {} s", limit.as_secs()),
-        )
-        .with_context("command", call.argv.first().cloned().unwrap_or_default())),
-    }
+    Ok(fault::WORDS.ask(runner, call, limit).await?)
 }
 
 /// Returns the numeric id of the user, as `squeue` and `sacct` take it.
@@ -123,15 +100,5 @@ mod tests {
             groups,
             [(None, vec!["12", "7"]), (Some("a"), vec!["7", "8"])]
         );
-    }
-
-    #[test]
-    fn long_lists_are_split_and_nothing_is_lost() {
-        let words: Vec<String> = (0..30_000).map(|n| n.to_string()).collect();
-        let parts = parts(&words);
-        assert!(parts.len() > 1);
-        assert!(parts.iter().all(|part| part.join(",").len() <= LONGEST));
-        assert_eq!(parts.concat(), words);
-        assert!(super::parts::<&str>(&[]).is_empty());
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::SystemTime;
 
+use reflow_core::scheduler::client::Flags;
 use reflow_core::scheduler::{
     Dependency, DependencyKind, Exclusive, JOB_ID_VARIABLE, JobRequest, MailEvent, Rendered,
     Resources, SchedulerError, SchedulerErrorKind, check, script,
@@ -16,46 +16,52 @@ use crate::query;
 /// `SLURM_EXPORT_ENV` in the job, which breaks `srun` and `sbatch` inside it.
 pub(crate) fn render(slurm: &Slurm, request: &JobRequest) -> Result<Rendered, SchedulerError> {
     check::request(request, &slurm.capabilities)?;
-    let mut flags = Flags(vec!["sbatch".to_owned(), "--parsable".to_owned()]);
-    flags.optional("clusters", slurm.cluster.as_deref());
-    flags.add("job-name", request.tag.as_str());
+    let mut flags = Flags::new(["sbatch", "--parsable"]);
+    flags.long_if("clusters", slurm.cluster.as_deref());
+    flags.long("job-name", request.tag.as_str());
     if let Some(comment) = &request.comment {
-        flags.add("comment", comment.replace(char::is_control, " "));
+        flags.long("comment", comment.replace(char::is_control, " "));
     }
     if let Some(array) = request.array {
         let limit = array
             .at_most
             .map_or_else(String::new, |at_most| format!("%{at_most}"));
-        flags.add("array", format!("0-{}{limit}", array.count - 1));
+        flags.long("array", format!("0-{}{limit}", array.count - 1));
     }
     if !request.dependencies.is_empty() {
-        flags.add("dependency", dependencies(&request.dependencies)?);
+        flags.long("dependency", dependencies(&request.dependencies)?);
     }
-    flags.add("kill-on-invalid-dep", "yes");
-    flags.switch(if request.requeue {
-        "requeue"
+    flags.long("kill-on-invalid-dep", "yes");
+    flags.word(if request.requeue {
+        "--requeue"
     } else {
-        "no-requeue"
+        "--no-requeue"
     });
-    if let Some(time) = request.not_before {
-        flags.add("begin", begin(time)?);
+    if let Some(time) = request.not_before_in(1)? {
+        flags.long("begin", begin(time)?);
     }
-    flags.add("chdir", text(&request.command.directory)?);
+    flags.long(
+        "chdir",
+        check::text("the working directory", &request.command.directory)?,
+    );
     output(&mut flags, request)?;
     resources(&mut flags, slurm, &request.resources);
-    flags.0.extend(slurm.extra.iter().cloned());
-    flags.0.extend(request.extra.iter().cloned());
+    flags.extend(&slurm.extra);
+    flags.extend(&request.extra);
 
     let mut environment = BTreeMap::new();
-    let mut prologue = vec![job_id(slurm), restore("LC_ALL", slurm.locale.as_deref())];
+    let mut prologue = vec![
+        job_id(slurm),
+        script::restore("LC_ALL", slurm.locale.as_deref()),
+    ];
     if request.not_before.is_some() {
         // `--begin` is read in the client's time zone.
         environment.insert("TZ".to_owned(), "UTC".to_owned());
-        prologue.push(restore("TZ", slurm.time_zone.as_deref()));
+        prologue.push(script::restore("TZ", slurm.time_zone.as_deref()));
     }
     let index = request.array.map(|_| "$SLURM_ARRAY_TASK_ID");
     Ok(Rendered {
-        argv: flags.0,
+        argv: flags.into_argv(),
         stdin: script::body(&request.command, index, &prologue)?,
         environment,
     })
@@ -68,32 +74,6 @@ fn job_id(slurm: &Slurm) -> String {
         None => "",
     };
     format!("export {JOB_ID_VARIABLE}=\"${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}{cluster}\"")
-}
-
-/// Gives the job back what the client had to have another value of.
-fn restore(name: &str, value: Option<&str>) -> String {
-    match value {
-        Some(value) => format!("export {name}={}", script::quote(value)),
-        None => format!("unset {name}"),
-    }
-}
-
-struct Flags(Vec<String>);
-
-impl Flags {
-    fn add(&mut self, name: &str, value: impl AsRef<str>) {
-        self.0.push(format!("--{name}={}", value.as_ref()));
-    }
-
-    fn switch(&mut self, name: &str) {
-        self.0.push(format!("--{name}"));
-    }
-
-    fn optional(&mut self, name: &str, value: Option<impl AsRef<str>>) {
-        if let Some(value) = value {
-            self.add(name, value);
-        }
-    }
 }
 
 fn dependencies(dependencies: &[Dependency]) -> Result<String, SchedulerError> {
@@ -118,33 +98,28 @@ fn dependencies(dependencies: &[Dependency]) -> Result<String, SchedulerError> {
     Ok(terms.join(","))
 }
 
-fn begin(time: SystemTime) -> Result<String, SchedulerError> {
-    let time = jiff::Timestamp::try_from(time).map_err(|error| {
+fn begin(seconds: i64) -> Result<String, SchedulerError> {
+    let time = jiff::Timestamp::from_second(seconds).map_err(|error| {
         invalid("the earliest start is out of range".to_owned()).with_source(error)
     })?;
-    // A fraction of a second is rounded up: a job must not start before.
-    let whole = time.as_second() + i64::from(time.subsec_nanosecond() > 0);
-    let whole = jiff::Timestamp::from_second(whole).map_err(|error| {
-        invalid("the earliest start is out of range".to_owned()).with_source(error)
-    })?;
-    Ok(whole.strftime("%Y-%m-%dT%H:%M:%S").to_string())
+    Ok(time.strftime("%Y-%m-%dT%H:%M:%S").to_string())
 }
 
 fn output(flags: &mut Flags, request: &JobRequest) -> Result<(), SchedulerError> {
     let suffix = if request.array.is_some() { ".%a" } else { "" };
     let stdout = pattern(&request.output.stdout)?;
     let stderr = pattern(&request.output.stderr)?;
-    flags.add("output", format!("{stdout}{suffix}"));
+    flags.long("output", format!("{stdout}{suffix}"));
     if stdout != stderr {
-        flags.add("error", format!("{stderr}{suffix}"));
+        flags.long("error", format!("{stderr}{suffix}"));
     }
-    flags.add("open-mode", "append");
+    flags.long("open-mode", "append");
     Ok(())
 }
 
 /// Returns the path as a pattern that means just this path.
 fn pattern(path: &Path) -> Result<String, SchedulerError> {
-    let text = text(path)?;
+    let text = check::text("the path of the output", path)?;
     if text.contains('\\') {
         return Err(SchedulerError::new(
             SchedulerErrorKind::Unsupported,
@@ -173,28 +148,28 @@ fn resources(flags: &mut Flags, slurm: &Slurm, resources: &Resources) {
         mail,
     } = resources;
     let number = |number: &Option<u32>| number.map(|number| number.to_string());
-    flags.optional("nodes", number(nodes));
-    flags.optional("ntasks", number(tasks));
-    flags.optional("cpus-per-task", number(cpus));
-    flags.optional("mem", mem.map(|mem| format!("{}M", mem.mebibytes())));
-    flags.optional("time", time.map(|time| time.to_string()));
-    flags.optional("gres", gpus.as_ref().map(|gpus| format!("gpu:{gpus}")));
+    flags.long_if("nodes", number(nodes));
+    flags.long_if("ntasks", number(tasks));
+    flags.long_if("cpus-per-task", number(cpus));
+    flags.long_if("mem", mem.map(|mem| format!("{}M", mem.mebibytes())));
+    flags.long_if("time", time.map(|time| time.to_string()));
+    flags.long_if("gres", gpus.as_ref().map(|gpus| format!("gpu:{gpus}")));
     let partition = partition
         .as_ref()
         .map(|name| slurm.partitions.get(name).unwrap_or(name));
-    flags.optional("partition", partition);
-    flags.optional("account", account.as_ref());
-    flags.optional("qos", qos.as_ref());
-    flags.optional("constraint", constraint.as_ref());
-    flags.optional("reservation", reservation.as_ref());
+    flags.long_if("partition", partition);
+    flags.long_if("account", account.as_ref());
+    flags.long_if("qos", qos.as_ref());
+    flags.long_if("constraint", constraint.as_ref());
+    flags.long_if("reservation", reservation.as_ref());
     match exclusive {
         None => {}
-        Some(Exclusive::Node) => flags.switch("exclusive"),
-        Some(Exclusive::User) => flags.add("exclusive", "user"),
+        Some(Exclusive::Node) => flags.word("--exclusive"),
+        Some(Exclusive::User) => flags.long("exclusive", "user"),
     }
     if let Some(signal) = signal {
         // To the script alone, whose place the command has taken.
-        flags.add(
+        flags.long(
             "signal",
             format!("B:{}@{}", signal.name, signal.before.seconds()),
         );
@@ -207,14 +182,9 @@ fn resources(flags: &mut Flags, slurm: &Slurm, resources: &Resources) {
                 MailEvent::Fail => "FAIL",
             })
             .collect();
-        flags.add("mail-type", on.join(","));
-        flags.optional("mail-user", mail.to.as_ref());
+        flags.long("mail-type", on.join(","));
+        flags.long_if("mail-user", mail.to.as_ref());
     }
-}
-
-fn text(path: &Path) -> Result<&str, SchedulerError> {
-    path.to_str()
-        .ok_or_else(|| invalid(format!("the path `{}` is not UTF-8", path.display())))
 }
 
 fn invalid(message: String) -> SchedulerError {

@@ -2,8 +2,9 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use reflow_core::id::JobId;
+use reflow_core::scheduler::client::summary;
 use reflow_core::scheduler::{
-    ElementStatus, EndReason, ExitStatus, JobState, JobStatus, SchedulerError, SchedulerErrorKind,
+    ElementStatus, EndReason, JobState, JobStatus, SchedulerError, SchedulerErrorKind,
 };
 
 use crate::connect::Slurm;
@@ -194,53 +195,6 @@ fn complete(known: &mut JobState, recorded: &JobState) {
             known.reason = EndReason::Memory;
         }
     }
-}
-
-/// The state of a job with these parts.
-fn summary<'a>(states: impl Iterator<Item = &'a JobState> + Clone, is_behind: bool) -> JobState {
-    let of = |kind: fn(&JobState) -> bool| states.clone().find(|state| kind(state)).cloned();
-    let since = states
-        .clone()
-        .filter_map(|state| match state {
-            JobState::Running { since } => *since,
-            _ => None,
-        })
-        .min();
-    if of(|state| matches!(state, JobState::Running { .. })).is_some() {
-        return JobState::Running { since };
-    }
-    if let Some(pending) = of(|state| matches!(state, JobState::Pending { never: false, .. }))
-        .or_else(|| of(|state| matches!(state, JobState::Pending { .. })))
-    {
-        return pending;
-    }
-    if is_behind || of(|state| *state == JobState::Unknown).is_some() {
-        return JobState::Unknown;
-    }
-    let ends: Vec<&ExitStatus> = states
-        .filter_map(|state| match state {
-            JobState::Ended(end) => Some(end),
-            _ => None,
-        })
-        .collect();
-    let Some(first) = ends.first() else {
-        return JobState::Unknown;
-    };
-    let worst = ends
-        .iter()
-        .find(|end| end.reason != EndReason::Completed)
-        .unwrap_or(first);
-    if ends.len() == 1 {
-        return JobState::Ended((*worst).clone());
-    }
-    JobState::Ended(ExitStatus {
-        started: ends.iter().filter_map(|end| end.started).min(),
-        ended: ends.iter().filter_map(|end| end.ended).max(),
-        elapsed: None,
-        peak_memory: ends.iter().filter_map(|end| end.peak_memory).max(),
-        node: None,
-        ..(*worst).clone()
-    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use reflow_core::command::{Call, Exit, Output};
+use reflow_core::command::Output;
 use reflow_core::id::JobId;
-use reflow_core::scheduler::{JobRequest, SchedulerError, SchedulerErrorKind, SubmitError};
+use reflow_core::scheduler::{JobRequest, SchedulerError, SchedulerErrorKind, SubmitError, client};
 
 use crate::connect::Slurm;
 use crate::{fault, render};
@@ -14,42 +14,18 @@ pub(crate) const CLIENT_RETRIES: Duration = Duration::from_secs(150);
 /// Submits `request`: one attempt.
 pub(crate) async fn submit(slurm: &Slurm, request: &JobRequest) -> Result<JobId, SubmitError> {
     let rendered = render::render(slurm, request).map_err(SubmitError::nothing_sent)?;
-    let call = Call {
-        argv: rendered.argv,
-        stdin: rendered.stdin.into_bytes(),
-        environment: rendered.environment,
-    };
-    match slurm.runner.run(&call).await {
-        Ok(output) => accepted(&output),
-        Err(error) if error.may_have_run() => Err(SubmitError::maybe_sent(error.into())),
-        Err(error) => Err(SubmitError::nothing_sent(error.into())),
-    }
+    accepted(&client::send(&slurm.runner, rendered).await?)
 }
 
 /// Reads what `sbatch --parsable` said: `7`, or `7;cluster`.
 fn accepted(output: &Output) -> Result<JobId, SubmitError> {
-    match output.exit {
-        Exit::Code(0) => job_id(&output.stdout_text()).ok_or_else(|| {
-            SubmitError::maybe_sent(
-                output
-                    .error(
-                        SchedulerErrorKind::UnexpectedOutput,
-                        "`sbatch` ended well but gave no job id",
-                    )
-                    .with_context("stdout", output.stdout_text()),
-            )
-        }),
-        Exit::Code(_) => {
-            let (kind, arrived) = fault::classify(&output.stderr_text());
-            Err(SubmitError {
-                error: refusal(output, kind),
-                may_exist: arrived,
-            })
+    client::accepted(output, job_id, |output| {
+        let (kind, may_exist) = fault::WORDS.classify(&output.stderr_text());
+        SubmitError {
+            error: refusal(output, kind),
+            may_exist,
         }
-        Exit::Signal(_) => Err(SubmitError::maybe_sent(
-            output.error(SchedulerErrorKind::UnexpectedOutput, "`sbatch` was killed"),
-        )),
-    }
+    })
 }
 
 /// The last line of `text` that is a job id: sites have `sbatch` print greetings.
@@ -101,6 +77,8 @@ fn refusal(output: &Output, kind: SchedulerErrorKind) -> SchedulerError {
 
 #[cfg(test)]
 mod tests {
+    use reflow_core::command::Exit;
+
     use super::*;
 
     fn output(exit: Exit, stdout: &str, stderr: &str) -> Output {

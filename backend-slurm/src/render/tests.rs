@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reflow_core::command::{Runner, RunnerOptions};
 use reflow_core::id::{JobId, Tag};

@@ -31,10 +31,21 @@ pub fn request(request: &JobRequest, capabilities: &Capabilities) -> Result<(), 
     Ok(())
 }
 
+/// Returns the path `what` as text.
+///
+/// # Errors
+/// [`SchedulerErrorKind::InvalidRequest`] when it is not UTF-8.
+pub fn text<'a>(what: &str, path: &'a Path) -> Result<&'a str, SchedulerError> {
+    path.to_str().ok_or_else(|| {
+        SchedulerError::new(
+            SchedulerErrorKind::InvalidRequest,
+            format!("{what} `{}` is not UTF-8", path.display()),
+        )
+    })
+}
+
 fn path(what: &str, path: &Path) -> Result<(), SchedulerError> {
-    let Some(text) = path.to_str() else {
-        return invalid(format!("{what} `{}` is not UTF-8", path.display()));
-    };
+    let text = text(what, path)?;
     if text.contains('\0') {
         return invalid(format!("{what} has a NUL character: {text:?}"));
     }

@@ -6,6 +6,7 @@
 
 mod capabilities;
 pub mod check;
+pub mod client;
 mod error;
 mod registry;
 mod request;

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::Resources;
+use super::{Resources, SchedulerError, SchedulerErrorKind};
 use crate::id::{JobId, Tag};
 
 /// One request to a batch system: a job, or an array of them.
@@ -38,6 +38,34 @@ pub struct JobRequest {
     /// Native flags of the batch system, added last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra: Vec<String>,
+}
+
+impl JobRequest {
+    /// Returns the earliest start in seconds since 1970, in whole steps of `step` seconds, rounded up: a
+    /// job must not start before.
+    ///
+    /// # Errors
+    /// [`SchedulerErrorKind::InvalidRequest`] for a time before 1970 or too far ahead.
+    pub fn not_before_in(&self, step: u64) -> Result<Option<i64>, SchedulerError> {
+        let Some(time) = self.not_before else {
+            return Ok(None);
+        };
+        let seconds = (time.duration_since(SystemTime::UNIX_EPOCH).ok())
+            .and_then(|since| {
+                since
+                    .as_secs()
+                    .checked_add(u64::from(since.subsec_nanos() > 0))
+            })
+            .and_then(|seconds| seconds.div_ceil(step).checked_mul(step))
+            .and_then(|seconds| i64::try_from(seconds).ok());
+        match seconds {
+            Some(seconds) => Ok(Some(seconds)),
+            None => Err(SchedulerError::new(
+                SchedulerErrorKind::InvalidRequest,
+                "the earliest start is out of range",
+            )),
+        }
+    }
 }
 
 /// Set by every backend for the command of a job, its setup lines included: the id that

@@ -41,6 +41,14 @@ pub fn quote(text: &str) -> String {
     quoted
 }
 
+/// Returns the line that gives the job back what the submitting client had to have another value of.
+pub fn restore(name: &str, value: Option<&str>) -> String {
+    match value {
+        Some(value) => format!("export {name}={}", quote(value)),
+        None => format!("unset {name}"),
+    }
+}
+
 /// Returns the job script for `command`.
 ///
 /// `index` is the shell expression of the element's index from 0, such as `$SLURM_ARRAY_TASK_ID` or
