@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 
+use crate::faulty::{FaultPlan, Faulty};
 use crate::program::Program;
 
 /// Slurm's programs that reflow calls.
@@ -17,10 +16,10 @@ const SEARCHED: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 /// on the `PATH` of the program and of its jobs.
 #[derive(Debug)]
 pub struct Calls {
-    log: PathBuf,
+    programs: Faulty,
 }
 
-/// Calls to the batch system by program. `sbatch --version` is not one.
+/// Calls to the batch system by program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Count(BTreeMap<String, usize>);
 
@@ -31,49 +30,29 @@ impl Calls {
     /// When the directory of `program` cannot be written.
     pub fn of(program: Program) -> (Program, Self) {
         let directory = program.home().join("counted");
-        let log = program.home().join("calls");
-        fs_err::create_dir_all(&directory).expect("home is writable");
-        for name in PROGRAMS {
-            let path = directory.join(name);
-            // By its path: the `PATH` is what jobs get.
-            let text = format!(
-                "#!/bin/bash\n[ \"$1\" = --version ] || echo \"$EPOCHREALTIME {name} $*\" >> '{}'\n\
-                 exec \"$(PATH='{SEARCHED}' type -P {name})\" \"$@\"\n",
-                log.display()
-            );
-            fs_err::write(&path, text).expect("home is writable");
-            fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
-                .expect("the file is ours");
-        }
-        let path = format!("{}:{SEARCHED}", directory.display());
-        (program.with_variable("PATH", &path), Self { log })
+        let programs = Faulty::before_searched(SEARCHED, &PROGRAMS, &directory);
+        let path = format!("{}:{SEARCHED}", programs.bin().display());
+        (program.with_variable("PATH", &path), Self { programs })
     }
 
-    /// Has lines of bash run in place of `program`; `real` in them is the program itself.
+    /// Has calls of one of Slurm's programs go wrong.
     ///
     /// # Panics
-    /// When the file cannot be written.
-    pub fn replace(&self, program: &str, script: &str) {
-        let path = self.log.with_file_name("counted").join(program);
-        let text = fs_err::read_to_string(&path).expect("was written");
-        let (count, run) = text.split_once("exec ").expect("was written so");
-        let text = format!("{count}real() {{ {run}}}\n{script}\n");
-        // By rename: it may be running.
-        let new = path.with_extension("new");
-        fs_err::write(&new, text).expect("home is writable");
-        fs_err::set_permissions(&new, std::fs::Permissions::from_mode(0o755))
-            .expect("the file is ours");
-        fs_err::rename(new, path).expect("home is writable");
+    /// When the files cannot be written.
+    pub fn go_wrong(&self, program: &str, plans: impl IntoIterator<Item = FaultPlan>) {
+        self.programs.set_script(program, plans);
     }
 
-    /// Returns the calls made until now.
+    /// Returns the calls made until now. `sbatch --version` is not one.
     pub fn count(&self) -> Count {
-        let text = fs_err::read_to_string(&self.log).unwrap_or_default();
-        let mut count = Count::default();
-        for name in text.lines().filter_map(|line| line.split(' ').nth(1)) {
-            *count.0.entry(name.to_owned()).or_default() += 1;
-        }
-        count
+        (self.programs.calls().into_iter())
+            .filter(|call| {
+                call.arguments
+                    .first()
+                    .is_none_or(|word| word != "--version")
+            })
+            .map(|call| call.program)
+            .collect()
     }
 }
 
@@ -81,6 +60,16 @@ impl Count {
     /// Returns how often `program` was called.
     pub fn get(&self, program: &str) -> usize {
         self.0.get(program).copied().unwrap_or(0)
+    }
+}
+
+impl FromIterator<String> for Count {
+    fn from_iter<I: IntoIterator<Item = String>>(programs: I) -> Self {
+        let mut count = Self::default();
+        for name in programs {
+            *count.0.entry(name).or_default() += 1;
+        }
+        count
     }
 }
 

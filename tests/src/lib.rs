@@ -2,6 +2,7 @@
 
 mod calls;
 mod cases;
+pub mod faulty;
 mod program;
 mod rig;
 pub mod simulation;

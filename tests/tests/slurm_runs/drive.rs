@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reflow_tests::faulty::{Fault, FaultPlan, When};
 use reflow_tests::{
     Calls, Case, Program, ends_by_itself, figure, now_ms, queue_of, slurm, wait_for,
 };
@@ -117,19 +118,18 @@ fn cancelled_task() {
 /// Of every three requests, one is answered, one is lost, and of one the answer is lost.
 fn lost_answers() {
     let (program, calls) = Calls::of(Program::slurm());
-    calls.replace(
-        "sbatch",
-        r#"
-        case "$*" in *--parsable*) ;; *) real "$@"; exit ;; esac
-        counter=${0%/*}/../sent
-        echo x >> "$counter"
-        case $(( $(wc -l < "$counter") % 3 )) in
-        0) real "$@"; exit ;;
-        1) real "$@" > /dev/null ;;
-        esac
-        echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2
-        exit 1"#,
-    );
+    let lost = |place| {
+        FaultPlan {
+        when: When::Each { of: 3, place },
+        ..FaultPlan::from(Fault::Fails {
+            text: "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"
+                .to_owned(),
+            code: 1,
+        })
+        .only("--parsable")
+    }
+    };
+    calls.go_wrong("sbatch", [lost(1).arriving(), lost(2)]);
     let began = now_ms();
     program.write(
         "reflow.toml",
