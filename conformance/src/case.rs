@@ -1,9 +1,9 @@
 use std::fmt;
 use std::pin::Pin;
 
-use reflow_core::scheduler::{Capabilities, SchedulerError, SubmitError};
+use reflow_core::scheduler::{SchedulerError, SubmitError};
 
-use crate::{Part, Rig, Site};
+use crate::{FaultyRig, Part, Rig, Setup, Site};
 
 /// One rule of the contract.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +14,8 @@ pub struct Case {
     pub clause: &'static str,
     /// What the batch system must be able to do.
     pub needs: Need,
+    /// Whether it takes minutes, since the batch system does.
+    pub slow: bool,
     /// The case itself, on the fixture that it needs.
     pub fixture: Fixture,
 }
@@ -21,8 +23,8 @@ pub struct Case {
 /// What a batch system must be able to do for a case to apply.
 #[derive(Debug, Clone, Copy)]
 pub struct Need {
-    /// Whether it can.
-    pub holds: fn(&Capabilities) -> bool,
+    /// Whether it can, by its capabilities and what is known of the site.
+    pub holds: fn(&Setup) -> bool,
     /// The words for people when it cannot.
     pub otherwise: &'static str,
 }
@@ -42,6 +44,8 @@ pub enum Fixture {
     Site(for<'a> fn(&'a Site) -> Running<'a>),
     /// What only a test has.
     Rig(Part, for<'a> fn(&'a Rig) -> Running<'a>),
+    /// Programs of the batch system that fail.
+    Faulty(for<'a> fn(&'a FaultyRig) -> Running<'a>),
 }
 
 /// A case under way.
@@ -50,32 +54,44 @@ pub type Running<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 /// How a case ended.
 pub type Outcome = Result<(), Failure>;
 
-/// Why a case failed.
+/// Why a case did not pass.
 #[derive(Debug)]
-pub struct Failure(String);
+pub enum Failure {
+    /// The promise is not kept.
+    Failed(String),
+    /// It turned out that it cannot be shown here.
+    DoesNotApply(String),
+}
 
 impl Failure {
     /// Returns a failure with these words.
     pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        Self::Failed(message.into())
+    }
+
+    /// Returns that the case cannot be shown here, with the reason.
+    pub fn does_not_apply(reason: impl Into<String>) -> Self {
+        Self::DoesNotApply(reason.into())
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Failed(message) | Self::DoesNotApply(message) => f.write_str(message),
+        }
     }
 }
 
 impl From<SchedulerError> for Failure {
     fn from(error: SchedulerError) -> Self {
-        Self(format!("{:?}: {error}", error.kind()))
+        Self::Failed(format!("{:?}: {error}", error.kind()))
     }
 }
 
 impl From<SubmitError> for Failure {
     fn from(error: SubmitError) -> Self {
-        Self(format!(
+        Self::Failed(format!(
             "{:?}, may exist: {}: {error}",
             error.error.kind(),
             error.may_exist
@@ -85,7 +101,7 @@ impl From<SubmitError> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self(error.to_string())
+        Self::Failed(error.to_string())
     }
 }
 
@@ -113,20 +129,29 @@ macro_rules! ensure_eq {
 
 /// Lists a case of the module on its fixture.
 macro_rules! case {
-    (Site, $clause:literal, $needs:expr, $name:ident) => {
+    (slow $($rest:tt)+) => {
         $crate::Case {
-            name: stringify!($name),
-            clause: $clause,
-            needs: $needs,
-            fixture: $crate::Fixture::Site(|site| Box::pin($name(site))),
+            slow: true,
+            ..$crate::case::case!($($rest)+)
         }
     };
+    (Site, $clause:literal, $needs:expr, $name:ident) => {
+        $crate::case::case!(@ $clause, $needs, $name, $crate::Fixture::Site(|site| Box::pin($name(site))))
+    };
     (Rig($part:ident), $clause:literal, $needs:expr, $name:ident) => {
+        $crate::case::case!(@ $clause, $needs, $name,
+            $crate::Fixture::Rig($crate::Part::$part, |rig| Box::pin($name(rig))))
+    };
+    (Faulty, $clause:literal, $needs:expr, $name:ident) => {
+        $crate::case::case!(@ $clause, $needs, $name, $crate::Fixture::Faulty(|rig| Box::pin($name(rig))))
+    };
+    (@ $clause:literal, $needs:expr, $name:ident, $fixture:expr) => {
         $crate::Case {
             name: stringify!($name),
             clause: $clause,
             needs: $needs,
-            fixture: $crate::Fixture::Rig($crate::Part::$part, |rig| Box::pin($name(rig))),
+            slow: false,
+            fixture: $fixture,
         }
     };
 }

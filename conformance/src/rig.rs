@@ -8,7 +8,7 @@ use crate::Site;
 #[derive(Debug)]
 pub struct Rig {
     /// What any user has.
-    pub site: Site,
+    pub site: Arc<Site>,
     /// The connection that the case asked for.
     pub other: Arc<dyn Scheduler>,
 }

@@ -1,17 +1,17 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reflow_core::id::{JobId, Tag};
 use reflow_core::scheduler::{
-    ArrayRequest, Command, Dependency, DependencyKind, EndReason, ExitStatus, JobRequest, JobState,
-    JobStatus, OutputPaths, Resources, Scheduler, Target,
+    ArrayRequest, Capabilities, Command, Dependency, DependencyKind, EndReason, ExitStatus, Found,
+    JobRequest, JobState, JobStatus, OutputPaths, Resources, Scheduler, SubmitError, Target,
 };
 use tokio::time::{Instant, sleep};
 
-use crate::Failure;
+use crate::{Failure, Setup};
 
 /// How often a case looks.
 const LOOK: Duration = Duration::from_millis(300);
@@ -25,29 +25,37 @@ pub struct Site {
     pub directory: PathBuf,
     /// What every job asks for.
     pub resources: Resources,
-    /// A partition that does not exist, where the batch system has partitions.
-    pub unknown_partition: Option<String>,
+    /// What the suite runs on.
+    pub setup: Setup,
     /// How long a job of a moment may take to end.
     pub patience: Duration,
-    submitted: Mutex<Vec<JobId>>,
+    left: Mutex<Left>,
+}
+
+/// What a case has to clean up.
+#[derive(Debug, Default)]
+struct Left {
+    /// Jobs that it was told of.
+    jobs: Vec<JobId>,
+    /// Tags of requests that were not answered, or not with an id.
+    tags: Vec<Tag>,
 }
 
 impl Site {
-    pub(crate) fn new(
-        scheduler: Arc<dyn Scheduler>,
-        directory: PathBuf,
-        resources: Resources,
-        unknown_partition: Option<String>,
-        patience: Duration,
-    ) -> Self {
+    pub(crate) fn new(setup: &Setup, directory: PathBuf) -> Self {
         Self {
-            scheduler,
+            scheduler: setup.scheduler.clone(),
             directory,
-            resources,
-            unknown_partition,
-            patience,
-            submitted: Mutex::default(),
+            resources: setup.resources.clone(),
+            setup: setup.clone(),
+            patience: setup.patience,
+            left: Mutex::default(),
         }
+    }
+
+    /// Returns what the batch system can do.
+    pub fn capabilities(&self) -> &Capabilities {
+        self.scheduler.capabilities()
     }
 
     /// Returns a job that runs `argv` in the directory, its output in `NAME.out` and `NAME.err`.
@@ -93,12 +101,31 @@ impl Site {
 
     /// Submits a job; it is cancelled when the case is over.
     pub async fn submit(&self, request: &JobRequest) -> Result<JobId, Failure> {
-        let job = self.scheduler.submit(request).await?;
-        self.submitted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(job.clone());
+        Ok(self.try_submit(request).await?)
+    }
+
+    /// Submits a job that may be refused.
+    pub async fn try_submit(&self, request: &JobRequest) -> Result<JobId, SubmitError> {
+        self.try_submit_to(&self.scheduler, request).await
+    }
+
+    /// The same through another connection to the same batch system.
+    pub async fn try_submit_to(
+        &self,
+        scheduler: &Arc<dyn Scheduler>,
+        request: &JobRequest,
+    ) -> Result<JobId, SubmitError> {
+        // First, for a case that is given up while it waits for the answer.
+        self.left().tags.push(request.tag.clone());
+        let job = scheduler.submit(request).await?;
+        let mut left = self.left();
+        left.jobs.push(job.clone());
+        left.tags.retain(|tag| *tag != request.tag);
         Ok(job)
+    }
+
+    fn left(&self) -> MutexGuard<'_, Left> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the state of one job.
@@ -194,17 +221,43 @@ impl Site {
         &self.directory
     }
 
-    /// Cancels what the case has left.
-    pub(crate) async fn clean(&self) {
-        let jobs = std::mem::take(
-            &mut *self
-                .submitted
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
-        let targets: Vec<Target> = jobs.into_iter().map(Target::whole).collect();
-        // The case has its verdict; a failure here shows in the cases about cancelling.
-        let _cancelled = self.scheduler.cancel(&targets).await;
+    /// Cancels what the case has left, and returns what is still there after the usual time.
+    pub(crate) async fn clean(&self) -> Vec<JobId> {
+        let Left { mut jobs, tags } = std::mem::take(&mut *self.left());
+        if !tags.is_empty()
+            && let Ok(found) = self.scheduler.find(&tags).await
+        {
+            for one in found {
+                if let Found::Present(more) = one {
+                    jobs.extend(more);
+                }
+            }
+        }
+        let started = Instant::now();
+        let mut cancelled = false;
+        while !jobs.is_empty() {
+            if let Ok(answer) = self.scheduler.status(&jobs).await {
+                let is_there = |state: &JobState| {
+                    matches!(state, JobState::Pending { .. } | JobState::Running { .. })
+                };
+                jobs = answer
+                    .into_iter()
+                    .filter(|status| is_there(&status.state))
+                    .map(|status| status.job)
+                    .collect();
+            }
+            if !jobs.is_empty() && !cancelled {
+                let targets: Vec<Target> = jobs.iter().cloned().map(Target::whole).collect();
+                cancelled = self.scheduler.cancel(&targets).await.is_ok();
+            }
+            if started.elapsed() > self.patience {
+                break;
+            }
+            if !jobs.is_empty() {
+                sleep(LOOK).await;
+            }
+        }
+        jobs
     }
 }
 

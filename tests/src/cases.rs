@@ -57,11 +57,6 @@ pub fn run_cases_one_by_one(cases: &[Case], missing: Option<&'static str>) -> Ex
 }
 
 fn run(arguments: &Arguments, cases: &[Case], missing: Option<&'static str>) -> ExitCode {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test binary is told by tests/run what the machine has"
-    )]
-    let is_set = |name| std::env::var(name).is_ok_and(|value| value == "1");
     let (slurm, full) = (is_set("REFLOW_TEST_SLURM"), is_set("REFLOW_TEST_FULL"));
     let trials = cases
         .iter()
@@ -87,4 +82,13 @@ fn run(arguments: &Arguments, cases: &[Case], missing: Option<&'static str>) -> 
         })
         .collect();
     libtest_mimic::run(arguments, trials).exit_code()
+}
+
+/// Returns whether tests were told that the machine has something.
+pub(crate) fn is_set(name: &str) -> bool {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test binary is told by tests/run what the machine has"
+    )]
+    std::env::var(name).is_ok_and(|value| value == "1")
 }

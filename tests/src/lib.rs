@@ -2,6 +2,8 @@
 
 mod calls;
 mod cases;
+
+pub mod conformance;
 pub mod faulty;
 mod program;
 mod rig;

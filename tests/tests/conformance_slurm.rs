@@ -4,58 +4,54 @@
 //! as ignored, with the reason.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use libtest_mimic::Arguments;
-use reflow_conformance::{Part, Setup, ignored, marked, run};
+use reflow_conformance::{Part, Setup, marked};
 use reflow_core::command::{Runner, RunnerOptions};
-use reflow_core::scheduler::{ConnectOptions, Resources};
+use reflow_core::scheduler::ConnectOptions;
+use reflow_tests::conformance::{
+    Suite, System, environment, run_suites, runtime, scratch, setup_over,
+};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the test program reads its settings here"
-    )]
-    let environment: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let runtime = runtime();
+    let scratch = scratch().expect("temporary files can be made");
+    let system = match missing() {
+        Some(reason) => System::NotHere(reason.to_owned()),
+        None => runtime.block_on(setup(scratch.path())).into(),
+    };
+    let suite = Suite {
+        name: "slurm",
+        system,
+    };
+    run_suites(&arguments, &runtime, vec![suite])
+}
+
+/// Why the suite is not run here, if it is not.
+fn missing() -> Option<&'static str> {
+    let environment = environment();
     if environment
         .get("REFLOW_TEST_SLURM")
         .is_none_or(|value| value != "1")
     {
-        return ignored(&arguments, "REFLOW_TEST_SLURM is not 1");
+        return Some("needs a Slurm that is there for tests (REFLOW_TEST_SLURM=1, see tests/run)");
     }
     let runner = Runner::new(RunnerOptions {
-        environment: environment.clone(),
+        environment,
         ..RunnerOptions::default()
     });
-    if runner.find("sbatch").is_err() {
-        return ignored(&arguments, "there is no Slurm here");
-    }
-    let scratch = match scratch(&environment) {
-        Ok(scratch) => scratch,
-        Err(error) => return run(&arguments, async { Err(error.to_string()) }),
-    };
-    run(&arguments, setup(environment, scratch.path().to_owned()))
+    runner
+        .find("sbatch")
+        .is_err()
+        .then_some("there is no Slurm here")
 }
 
-/// A directory that the nodes see: under `REFLOW_TEST_SCRATCH`, else the directory for temporary
-/// files, which does for nodes on this machine.
-fn scratch(environment: &BTreeMap<String, String>) -> std::io::Result<tempfile::TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("reflow-conformance-");
-    match environment.get("REFLOW_TEST_SCRATCH") {
-        Some(shared) => builder.tempdir_in(shared),
-        None => builder.tempdir(),
-    }
-}
-
-async fn setup(environment: BTreeMap<String, String>, scratch: PathBuf) -> Result<Setup, String> {
+async fn setup(scratch: &Path) -> Result<Setup, String> {
     let options = ConnectOptions {
-        environment: marked(environment),
+        environment: marked(environment()),
         ..ConnectOptions::default()
     };
     let connect = || async {
@@ -63,8 +59,7 @@ async fn setup(environment: BTreeMap<String, String>, scratch: PathBuf) -> Resul
             .await
             .map_err(|error| error.to_string())
     };
-    let scheduler = connect().await?;
-    let broken = Broken::new(&scratch, &options)?;
+    let broken = Broken::new(scratch, &options)?;
     let unreachable = reflow_backend_slurm::connect(broken.options).await;
     let unreachable = unreachable.map_err(|error| error.to_string())?;
     fs_err::write(&broken.switch, "").map_err(|error| error.to_string())?;
@@ -73,15 +68,8 @@ async fn setup(environment: BTreeMap<String, String>, scratch: PathBuf) -> Resul
             (Part::SecondConnection, connect().await?),
             (Part::Unreachable, unreachable),
         ]),
-        scheduler,
-        scratch,
-        resources: Resources {
-            mem: "64M".parse().ok(),
-            time: "00:05:00".parse().ok(),
-            ..Resources::default()
-        },
         unknown_partition: Some("reflow-no-such-partition".into()),
-        patience: Duration::from_mins(2),
+        ..setup_over(connect().await?, scratch)
     })
 }
 
@@ -92,7 +80,7 @@ struct Broken {
 }
 
 impl Broken {
-    fn new(scratch: &std::path::Path, options: &ConnectOptions) -> Result<Self, String> {
+    fn new(scratch: &Path, options: &ConnectOptions) -> Result<Self, String> {
         use std::os::unix::fs::PermissionsExt;
         let directory = scratch.join("unreachable");
         let switch = directory.join("switch");

@@ -4,7 +4,7 @@ use crate::case::{case, ensure, ensure_eq};
 use crate::{Case, Failure, Need, Outcome, Site};
 
 const LIMIT: Need = Need {
-    holds: |capabilities| capabilities.concurrency_limit,
+    holds: |setup| setup.scheduler.capabilities().concurrency_limit,
     otherwise: "needs a limit on the elements that run at the same time",
 };
 

@@ -9,7 +9,7 @@ use crate::site::after;
 use crate::{Case, Failure, Need, Outcome, Site};
 
 const ELEMENT: Need = Need {
-    holds: |capabilities| capabilities.element_cancel,
+    holds: |setup| setup.scheduler.capabilities().element_cancel,
     otherwise: "needs elements that can be cancelled",
 };
 

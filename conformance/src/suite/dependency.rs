@@ -7,16 +7,16 @@ use crate::site::after;
 use crate::{Case, Failure, Need, Outcome, Site};
 
 const AFTER_NOT_OK: Need = Need {
-    holds: |capabilities| capabilities.after_not_ok,
+    holds: |setup| setup.scheduler.capabilities().after_not_ok,
     otherwise: "needs dependencies on failure",
 };
 const ELEMENT_WISE: Need = Need {
-    holds: |capabilities| capabilities.element_wise,
+    holds: |setup| setup.scheduler.capabilities().element_wise,
     otherwise: "needs dependencies from element to element",
 };
 /// After-ok that holds what its name says.
 const CANCELS: Need = Need {
-    holds: |capabilities| capabilities.failed_parent == FailedParent::Cancelled,
+    holds: |setup| setup.scheduler.capabilities().failed_parent == FailedParent::Cancelled,
     otherwise: "needs children of failed parents to be cancelled",
 };
 

@@ -5,7 +5,7 @@ use crate::site::new_tag;
 use crate::{Case, Need, Outcome, Site};
 
 const HISTORY: Need = Need {
-    holds: |capabilities| capabilities.history.is_some(),
+    holds: |setup| setup.scheduler.capabilities().history.is_some(),
     otherwise: "needs a history of ended jobs",
 };
 

@@ -36,7 +36,7 @@ async fn what_makes_no_sense_is_refused(site: &Site) -> Outcome {
     let mut relative = site.shell("d", "true");
     relative.command.directory = "relative".into();
     for job in [none, empty, nul, relative] {
-        let Err(error) = site.scheduler.submit(&job).await else {
+        let Err(error) = site.try_submit(&job).await else {
             return Err(crate::Failure::new(format!("{job:?} was taken")));
         };
         ensure_eq!(error.error.kind(), SchedulerErrorKind::InvalidRequest);

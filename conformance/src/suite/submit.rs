@@ -3,12 +3,17 @@ use std::time::{Duration, SystemTime};
 use reflow_core::scheduler::{EndReason, Found, SchedulerErrorKind};
 
 use crate::case::{case, ensure, ensure_eq};
-use crate::harness::MARK;
+use crate::setup::MARK;
 use crate::{Case, Need, Outcome, Site};
 
 const NOT_BEFORE: Need = Need {
-    holds: |capabilities| capabilities.not_before,
+    holds: |setup| setup.scheduler.capabilities().not_before,
     otherwise: "needs a start time for jobs",
+};
+
+const PARTITIONS: Need = Need {
+    holds: |setup| setup.unknown_partition.is_some(),
+    otherwise: "needs partitions",
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -43,7 +48,7 @@ pub(super) const CASES: &[Case] = &[
         Need::NOTHING,
         a_failing_setup_line_fails_the_job
     ),
-    case!(Site, "S7", Need::NOTHING, an_unknown_partition_is_refused),
+    case!(Site, "S7", PARTITIONS, an_unknown_partition_is_refused),
     case!(Site, "S8", Need::NOTHING, a_job_knows_its_id),
     case!(
         Site,
@@ -179,12 +184,11 @@ async fn a_failing_setup_line_fails_the_job(site: &Site) -> Outcome {
 }
 
 async fn an_unknown_partition_is_refused(site: &Site) -> Outcome {
-    let Some(partition) = &site.unknown_partition else {
-        return Ok(());
-    };
     let mut job = site.shell("a", "true");
-    job.resources.partition = Some(partition.clone());
-    let Err(error) = site.scheduler.submit(&job).await else {
+    job.resources
+        .partition
+        .clone_from(&site.setup.unknown_partition);
+    let Err(error) = site.try_submit(&job).await else {
         return Err(crate::Failure::new("the job was taken"));
     };
     ensure_eq!(error.error.kind(), SchedulerErrorKind::Rejected);
