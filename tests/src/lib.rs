@@ -4,6 +4,7 @@ mod calls;
 mod cases;
 
 pub mod conformance;
+pub mod fake;
 pub mod faulty;
 mod program;
 mod rig;
