@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::commands::{
-    backend, cancel, config, dag, describe, drive, logs, result, retry, run, runs, status, submit,
-    wait,
+    backend, cancel, config, dag, describe, doctor, drive, logs, result, retry, run, runs, status,
+    submit, wait,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -73,6 +73,7 @@ pub(crate) enum Command {
     /// List or stop backends.
     #[command(subcommand)]
     Backend(backend::Command),
+    Doctor(doctor::Args),
     /// Show the configuration.
     #[command(subcommand)]
     Config(config::Command),

@@ -6,10 +6,32 @@ use reflow_core::scheduler::{ConnectOptions, Registry, Scheduler, SchedulerError
 
 use crate::surroundings::Surroundings;
 
-/// What each backend is for, by name.
-pub(crate) const ABOUT: [(&str, &str); 2] = [
-    ("local", "this machine, through a supervisor of your own"),
-    ("slurm", "Slurm, through sbatch, squeue, sacct and scancel"),
+/// What people are told about a backend.
+#[derive(Debug)]
+pub(crate) struct About {
+    pub(crate) name: &'static str,
+    /// What it is for.
+    pub(crate) purpose: &'static str,
+    /// The programs of the batch system that it uses.
+    pub(crate) programs: &'static [&'static str],
+    /// The command that tells the version of the batch system.
+    pub(crate) version: &'static [&'static str],
+}
+
+/// The backends, by name.
+pub(crate) const ABOUT: [About; 2] = [
+    About {
+        name: "local",
+        purpose: "this machine, through a supervisor of your own",
+        programs: &[],
+        version: &[],
+    },
+    About {
+        name: "slurm",
+        purpose: "Slurm, through sbatch, squeue, sacct and scancel",
+        programs: &["sbatch", "squeue", "sacct", "scancel", "scontrol", "sinfo"],
+        version: &["sbatch", "--version"],
+    },
 ];
 
 /// Returns the backends that there are.

@@ -80,6 +80,25 @@ pub(crate) fn read(
     })
 }
 
+/// A configuration that could not be read.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    /// Why.
+    pub(crate) error: CliError,
+}
+
+/// Returns the configuration without any file: what is left where one of them is wrong.
+pub(crate) fn without_files(
+    surroundings: &Surroundings,
+    global: &GlobalArgs,
+) -> Result<Configuration, CliError> {
+    let layers = [defaults(surroundings)?, flags(surroundings, global, &[])?];
+    Ok(Configuration {
+        resolved: Resolved::new(layers),
+        files: Vec::new(),
+    })
+}
+
 /// Returns the nearest `reflow.toml` from `directory` upwards.
 pub(crate) fn find_project(directory: &Path) -> Option<PathBuf> {
     directory

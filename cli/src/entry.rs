@@ -6,7 +6,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::app::{App, Command, SubmitOptions};
 use crate::commands;
-use crate::configuration::{self, Given, find_project};
+use crate::configuration::{self, Broken, Given, find_project};
 use crate::context::Context;
 use crate::error::{CliError, Kind};
 use crate::exit::Exit;
@@ -85,13 +85,24 @@ fn execute(arguments: &[OsString], scan: &Prescan, output: Output) -> Result<Exi
         Command::Run(args) => flags(&args.options),
         _ => Vec::new(),
     };
-    let configuration =
-        configuration::read(&surroundings, &app.global, project.as_deref(), &given)?;
+    let read = configuration::read(&surroundings, &app.global, project.as_deref(), &given);
+    let (configuration, broken) = match read {
+        Ok(configuration) => (configuration, None),
+        // Its faults are among those that are looked for.
+        Err(error) if matches!(app.command, Command::Doctor(_)) => {
+            let rest = configuration::without_files(&surroundings, &app.global)?;
+            (rest, Some(Broken { error }))
+        }
+        Err(error) => return Err(error),
+    };
     let context = Context {
         surroundings,
         configuration,
         output,
     };
+    if let Command::Doctor(args) = &app.command {
+        return commands::doctor::execute(&context, args, broken.as_ref());
+    }
     let workflow = loaded.map(|(workflow, _)| workflow);
     command(&context, &app.command, workflow, &matches)
 }
@@ -132,6 +143,7 @@ fn command(
         (Command::Describe(args), _) => commands::describe::execute(context, args),
         (Command::Backend(command), _) => commands::backend::execute(context, command),
         (Command::Config(command), _) => commands::config::execute(context, *command),
+        (Command::Doctor(args), _) => commands::doctor::execute(context, args, None),
     }
 }
 

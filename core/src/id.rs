@@ -169,6 +169,17 @@ impl Tag {
             .to_ascii_lowercase();
         Self(format!("{letter}{}", &text[..14]))
     }
+
+    /// Returns a tag with the given first letter that nobody has used: 70 random bits follow it.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no random numbers.
+    pub fn random(letter: char) -> std::io::Result<Self> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+        Ok(Self::from_digest(letter, &bytes.into()))
+    }
 }
 
 #[cfg(test)]
@@ -198,6 +209,16 @@ mod tests {
         let tag = Tag::from_digest('r', &blake3::hash(b"x"));
         assert_eq!(tag.as_str().len(), 15);
         assert_eq!(Tag::new(tag.as_str()), Ok(tag));
+    }
+
+    #[test]
+    fn random_tags_differ() {
+        let tag = || Tag::random('c').expect("there are random numbers");
+        assert_ne!(tag(), tag());
+        assert_eq!(
+            Tag::new(tag().as_str()).map(|tag| tag.as_str().len()),
+            Ok(15)
+        );
     }
 
     #[test]

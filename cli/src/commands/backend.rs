@@ -36,8 +36,8 @@ fn list(context: &Context) -> Result<Exit, CliError> {
     let registry = backends::registry();
     let selected = context.configuration.resolved.default_backend();
     let about = |name: &str| {
-        let found = backends::ABOUT.iter().find(|(known, _)| *known == name);
-        found.map_or("", |(_, about)| *about)
+        let found = backends::ABOUT.iter().find(|known| known.name == name);
+        found.map_or("", |known| known.purpose)
     };
     if context.output.json {
         let list: Vec<_> = registry

@@ -2,6 +2,7 @@
 //! a run is pinned with it.
 
 mod dispatch;
+mod probe;
 mod supervisor;
 mod worker;
 
@@ -21,6 +22,7 @@ pub(crate) fn execute(arguments: &[OsString]) -> Option<ExitCode> {
     let ended = match command {
         "worker" => options().and_then(|options| worker::execute(&options)),
         "dispatch" => options().and_then(|options| dispatch::execute(&options)),
+        "probe" => options().and_then(|options| probe::execute(&options)),
         "supervisor" => options().and_then(|options| supervisor::execute(&options)),
         _ => return None,
     };

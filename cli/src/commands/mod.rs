@@ -5,6 +5,7 @@ pub(crate) mod cancel;
 pub(crate) mod config;
 pub(crate) mod dag;
 pub(crate) mod describe;
+pub(crate) mod doctor;
 pub(crate) mod drive;
 pub(crate) mod hidden;
 pub(crate) mod logs;

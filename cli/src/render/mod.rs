@@ -1,7 +1,9 @@
 //! What people see: text from reports, without any decision of its own.
 
 pub(crate) mod dag;
+pub(crate) mod doctor;
 pub(crate) mod lanes;
 pub(crate) mod preview;
 pub(crate) mod status;
 pub(crate) mod table;
+pub(crate) mod words;

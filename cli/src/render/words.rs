@@ -1,0 +1,33 @@
+use std::time::Duration;
+
+/// Returns a length of time in the largest unit that is not below one: `14 days`, `1.5 hours`, `30 s`.
+pub(crate) fn span(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    let units = [(86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes")];
+    match units.iter().find(|(length, _)| seconds >= 2.0 * length) {
+        Some((length, unit)) => {
+            let number = format!("{:.1}", seconds / length);
+            format!("{} {unit}", number.trim_end_matches(".0"))
+        }
+        None if seconds >= 10.0 => format!("{seconds:.0} s"),
+        None => format!("{seconds:.2} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_in_one_unit() {
+        for (seconds, words) in [
+            (14 * 86_400, "14 days"),
+            (5400, "90 minutes"),
+            (9000, "2.5 hours"),
+            (30, "30 s"),
+            (3, "3.00 s"),
+        ] {
+            assert_eq!(span(Duration::from_secs(seconds)), words);
+        }
+    }
+}
