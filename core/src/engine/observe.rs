@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::ingest::Spooled;
 use super::{ElementState, State};
 use crate::elements::ElementSet;
-use crate::journal::SubmissionKind;
+use crate::journal::{SubmissionKind, SubmissionRecord};
 use crate::results::{IndexClaim, Spool, WorkerRecord};
 use crate::rundir::{Owner, RunDir};
 use crate::scheduler::{EndReason, ExitStatus, JobState, JobStatus};
@@ -63,6 +63,9 @@ pub(super) enum Verdict {
     },
     /// Elements will not be run by their job, and their body was never started.
     NeverStarted { position: u32, elements: ElementSet },
+    /// A job waits for what will never come, and must be taken out of the queue: with these elements, or,
+    /// where it has none, a job that plans.
+    Blocked { position: u32, elements: ElementSet },
 }
 
 /// What follows from one look at the batch system.
@@ -111,6 +114,16 @@ pub(super) fn judge(
             ..
         } = &record.kind
         else {
+            if is_blocked(record, &status.state) {
+                if ripe(0, true, &mut judged) {
+                    let elements = ElementSet::new();
+                    let position = *position;
+                    judged
+                        .verdicts
+                        .push(Verdict::Blocked { position, elements });
+                }
+                continue;
+            }
             let is_over = match status.state {
                 JobState::Ended(_) => true,
                 // A watch is there for what nobody thought of; nothing waits for it.
@@ -132,6 +145,7 @@ pub(super) fn judge(
         let is_void = matches!(Owner::read(&dir.owner(&record.tag)), Ok(Some(Owner::Void)));
         let started = spooled.started.get(position);
         let mut groups: BTreeMap<String, (Ruling, ElementSet)> = BTreeMap::new();
+        let mut blocked = ElementSet::new();
         let mut exits: BTreeMap<u32, ExitStatus> = BTreeMap::new();
         let started_indices: BTreeSet<u32> = started
             .into_iter()
@@ -151,7 +165,14 @@ pub(super) fn judge(
             } else {
                 &status.state
             };
+            let returns = state.returns.get(&(*task, element)).copied().unwrap_or(0);
             let exit = match of_index {
+                pending if returns < MOST_RETURNS && is_blocked(record, pending) => {
+                    if ripe(element, true, &mut judged) {
+                        blocked.insert(element);
+                    }
+                    continue;
+                }
                 JobState::Pending { .. } | JobState::Running { .. } => continue,
                 JobState::Ended(exit) => Some(exit),
                 JobState::Unknown => None,
@@ -172,7 +193,7 @@ pub(super) fn judge(
                     .interrupted
                     .get(&(*position, element))
                     .and_then(|result| result.signal),
-                returns: state.returns.get(&(*task, element)).copied().unwrap_or(0),
+                returns,
             };
             let ruling = evidence.rule();
             exits.extend(exit.map(|exit| (element, exit.clone())));
@@ -181,6 +202,12 @@ pub(super) fn judge(
                 .or_insert_with(|| (ruling, ElementSet::new()))
                 .1
                 .insert(element);
+        }
+        if !blocked.is_empty() {
+            judged.verdicts.push(Verdict::Blocked {
+                position: *position,
+                elements: blocked,
+            });
         }
         for (ruling, elements) in groups.into_values() {
             judged.verdicts.push(match ruling {
@@ -209,6 +236,13 @@ pub(super) fn judge(
     }
     *suspects = suspected;
     judged
+}
+
+/// Returns whether a job waits for others that will never let it start: one whose parent failed where the
+/// batch system leaves it pending, or was cancelled before it ran where that holds it for ever. What waits
+/// for nothing and can never start asks for more than there is, and to send it again would not help.
+fn is_blocked(record: &SubmissionRecord, state: &JobState) -> bool {
+    matches!(state, JobState::Pending { never: true, .. }) && !record.after.is_empty()
 }
 
 struct Evidence<'a> {

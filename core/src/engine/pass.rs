@@ -127,7 +127,7 @@ impl<'a> Pass<'a> {
                 self.answer_requests().await?;
             }
             if self.state.finished.is_none() {
-                self.settle_drivers()?;
+                self.settle_drivers().await?;
                 if self.state.paused.is_some() {
                     self.record(Record::Resumed)?;
                 }
@@ -153,8 +153,9 @@ impl<'a> Pass<'a> {
     }
 
     /// Closes our own job, which will not plan again, and guards that have nothing left to guard.
-    fn settle_drivers(&mut self) -> Result<(), EngineError> {
+    async fn settle_drivers(&mut self) -> Result<(), EngineError> {
         let mut over = Vec::new();
+        let mut stuck = Vec::new();
         for (position, submission) in self.state.live() {
             let tag = &submission.record.tag;
             let is_over = match &submission.record.kind {
@@ -166,9 +167,14 @@ impl<'a> Pass<'a> {
                 _ => false,
             };
             if is_over {
+                let is_own = Some(tag) == self.own.as_ref();
+                if !is_own && !self.removes_children() {
+                    stuck.push(tag.clone());
+                }
                 over.push(self.state.submission(position).record.tag.clone());
             }
         }
+        self.cancel(&stuck).await?;
         over.into_iter()
             .try_for_each(|tag| self.record(Record::Closed { tag }))
     }
@@ -339,7 +345,7 @@ impl<'a> Pass<'a> {
     /// Cancels jobs whose elements have ended without them: they would pend for ever, and whatever
     /// waits for them with them.
     async fn cancel_abandoned(&mut self) -> Result<(), EngineError> {
-        let does_it_itself = self.scheduler.capabilities().failed_parent == FailedParent::Cancelled;
+        let does_it_itself = self.removes_children();
         let abandoned = std::mem::take(&mut self.state.abandoned);
         let tags: Vec<Tag> = abandoned
             .into_iter()
@@ -354,6 +360,12 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Returns whether the batch system removes jobs that can never start, so that nobody else need.
+    fn removes_children(&self) -> bool {
+        let capabilities = self.scheduler.capabilities();
+        capabilities.failed_parent == FailedParent::Cancelled && capabilities.releases_cancelled
+    }
+
     async fn cancel(&mut self, tags: &[Tag]) -> Result<(), EngineError> {
         let job = |tag: &Tag| self.state.submission(self.state.position(tag)?).job.clone();
         let targets: Vec<Target> = tags.iter().filter_map(job).map(Target::whole).collect();
@@ -366,6 +378,11 @@ impl<'a> Pass<'a> {
         }
         self.services.probe.reach("engine/cancel").await;
         self.lease.check()?;
+        if !self.scheduler.capabilities().releases_cancelled {
+            // What waits for them may be stuck now, and nobody else looks.
+            self.begun = self.state.submissions.len() as u32;
+            self.ask_next = None;
+        }
         if let Err(error) = self.beating(self.scheduler.cancel(targets)).await? {
             tracing::warn!(%error, "jobs that have nothing to do any more could not be cancelled");
         }

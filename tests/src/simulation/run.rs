@@ -9,7 +9,7 @@ use reflow_core::engine::{
     Clock, DispatchOptions, EngineError, Probe, RetryRequest, Services, State, SubmitRequest,
     cancel, dispatch, retry, submit,
 };
-use reflow_core::id::{RunId, Tag};
+use reflow_core::id::{JobId, RunId, Tag};
 use reflow_core::journal::{Record, read_journal};
 use reflow_core::rundir::{BackendRecord, DispatchMode, JobEnvironment, Owner, RunDir, Selection};
 use reflow_core::scheduler::{Capabilities, EndReason, ExitStatus, FailedParent, Scheduler};
@@ -111,14 +111,16 @@ fn capabilities(random: &mut Random) -> Capabilities {
         FailedParent::Cancelled,
         FailedParent::Runs,
         FailedParent::PendForever,
+        FailedParent::Deleted,
     ]);
+    let releases_cancelled = random.happens(700);
     Capabilities {
         array_limit: *random.one(&[None, None, Some(3), Some(1)]),
         array_base: 0,
         element_wise: random.happens(700),
-        element_wise_any: false,
+        element_wise_any: random.happens(300),
         failed_parent,
-        releases_cancelled: true,
+        releases_cancelled,
         after_not_ok: random.happens(900),
         not_before: true,
         concurrency_limit: random.happens(800),
@@ -127,7 +129,7 @@ fn capabilities(random: &mut Random) -> Capabilities {
         submit_from_jobs: true,
         serves_indices: false,
         message_timeout: Duration::from_secs(10),
-        may_stall: random.happens(300),
+        may_stall: !releases_cancelled || random.happens(300),
         partitions: Vec::new(),
     }
 }
@@ -493,7 +495,8 @@ impl Simulation {
         };
         // A watch does only where something happens that it is there for: that it was needed for something
         // else would go unnoticed.
-        (going(false), going(true) && !world.faults.spares_dispatch())
+        let is_spared = world.faults.spares_dispatch(&world.capabilities);
+        (going(false), going(true) && !is_spared)
     }
 
     /// Returns whether workers of a job run bodies: those of a request that was given up do not.
@@ -623,10 +626,19 @@ impl Simulation {
         });
         {
             let mut world = lock(&self.world);
-            if self.summary.rescues > 0 && world.faults.spares_dispatch() {
+            if self.summary.rescues > 0 && world.faults.spares_dispatch(&world.capabilities) {
                 return Err(fail(
                     "nothing failed that plans, and yet nothing planned again".to_owned(),
                 ));
+            }
+            if world.faults.spares_dispatch(&world.capabilities) {
+                let left: Vec<&JobId> = (world.jobs.iter())
+                    .filter(|job| !job.is_over())
+                    .map(|job| &job.id)
+                    .collect();
+                if !left.is_empty() {
+                    return Err(fail(format!("{left:?} stay in the queue for ever")));
+                }
             }
             // Cancelled jobs stay cancelled; nothing else goes wrong from here on.
             world.faults = Faults {

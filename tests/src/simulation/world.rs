@@ -44,9 +44,11 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    /// Returns whether nothing happens to dispatches and to what they ask of the batch system.
-    pub(super) fn spares_dispatch(&self) -> bool {
-        self.answer_lost + self.request_lost + self.busy + self.no_answer == 0
+    /// Returns whether nothing happens to dispatches and to what they ask of the batch system. Where it holds
+    /// the children of cancelled jobs, what happens to their parents happens to them.
+    pub(super) fn spares_dispatch(&self, capabilities: &Capabilities) -> bool {
+        (capabilities.releases_cancelled || self.lost_pending == 0)
+            && self.answer_lost + self.request_lost + self.busy + self.no_answer == 0
             && self.dispatch_killed + self.dispatch_frozen + self.dispatch_cancelled == 0
     }
 }
@@ -106,6 +108,8 @@ pub(super) enum IndexState {
     Ended {
         exit: ExitStatus,
         at: Instant,
+        /// Whether it had started.
+        ran: bool,
     },
 }
 
@@ -148,6 +152,19 @@ impl Job {
         )
     }
 
+    /// Returns whether it was cancelled as a whole before it started.
+    fn never_ran(&self) -> bool {
+        self.indices.iter().all(|index| {
+            matches!(&index.state, IndexState::Ended { exit, ran: false, .. } if exit.reason == EndReason::Cancelled)
+        })
+    }
+
+    /// Returns whether the batch system removed it for the failure of a parent.
+    fn was_deleted(&self) -> bool {
+        let is_deleted = |index: &Index| matches!(&index.state, IndexState::Ended { exit, .. } if exit.reason == EndReason::DependencyFailed);
+        self.indices.iter().any(is_deleted)
+    }
+
     pub(super) fn is_driver(&self) -> bool {
         self.request
             .command
@@ -181,7 +198,10 @@ impl Job {
 enum Held {
     Free,
     Waits,
+    /// The parent ended in another way.
     Never,
+    /// The parent was cancelled before it started, and nothing is released by that.
+    Blocked,
 }
 
 impl World {
@@ -205,7 +225,8 @@ impl World {
                 .insert((self.jobs[job].request.tag.clone(), index as u32));
         }
         let entry = &mut self.jobs[job].indices[index];
-        entry.state = IndexState::Ended { exit, at: now };
+        let ran = entry.state != IndexState::Pending;
+        entry.state = IndexState::Ended { exit, at: now, ran };
         entry.visible = now + Duration::from_millis(delay);
     }
 
@@ -236,6 +257,7 @@ impl World {
                     continue;
                 }
                 match self.held(job, index) {
+                    Held::Blocked => {}
                     Held::Never if self.capabilities.failed_parent == FailedParent::PendForever => {
                     }
                     Held::Never => {
@@ -258,7 +280,9 @@ impl World {
     pub(super) fn is_stuck(&self, job: usize) -> bool {
         let mut pending = self.jobs[job].indices.iter().enumerate();
         pending.all(|(index, entry)| match entry.state {
-            IndexState::Pending => matches!(self.held(job, index), Held::Never),
+            IndexState::Pending => {
+                matches!(self.held(job, index), Held::Never | Held::Blocked)
+            }
             IndexState::Ended { .. } => true,
             _ => false,
         })
@@ -282,6 +306,12 @@ impl World {
             let is_bad =
                 |index: &Index| matches!(index.state, IndexState::Ended { .. }) && !is_ok(index);
             let ignores = self.capabilities.failed_parent == FailedParent::Runs;
+            if !self.capabilities.releases_cancelled && parent.never_ran() {
+                return Held::Blocked;
+            }
+            if self.capabilities.failed_parent == FailedParent::Deleted && parent.was_deleted() {
+                return Held::Never;
+            }
             match dependency.kind {
                 DependencyKind::Any => waits |= !parent.is_over(),
                 DependencyKind::Ok if ignores => waits |= !parent.is_over(),
@@ -316,12 +346,17 @@ impl World {
         if self.random.happens(self.faults.not_known) || self.jobs[job].is_forgotten() {
             return JobState::Unknown;
         }
+        let held = self.held(job, index);
         let index = &self.jobs[job].indices[index];
         match &index.state {
-            IndexState::Pending => JobState::Pending {
-                reason: None,
-                never: false,
-            },
+            IndexState::Pending => {
+                // One that is refused its start is removed at once where batch systems do that.
+                let never = matches!(held, Held::Never | Held::Blocked);
+                JobState::Pending {
+                    reason: None,
+                    never,
+                }
+            }
             IndexState::Ended { exit, .. } if index.visible <= Instant::now() => {
                 JobState::Ended(exit.clone())
             }

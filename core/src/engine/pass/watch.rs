@@ -61,7 +61,7 @@ impl Pass<'_> {
         let mut is_changed = false;
         for verdict in judged.verdicts {
             self.services.probe.reach("engine/verdict").await;
-            is_changed |= self.pronounce(verdict, spooled)?;
+            is_changed |= self.pronounce(verdict, spooled).await?;
         }
         self.ask_next = None;
         Ok(match judged.wait {
@@ -104,7 +104,7 @@ impl Pass<'_> {
         }
     }
 
-    fn pronounce(
+    async fn pronounce(
         &mut self,
         verdict: observe::Verdict,
         spooled: &Spooled,
@@ -147,6 +147,9 @@ impl Pass<'_> {
                 self.lease.check()?;
                 ingest::close_spool(self.dir, &self.state, position)?;
             }
+            observe::Verdict::Blocked { position, elements } => {
+                return self.unblock(position, elements).await;
+            }
             observe::Verdict::NeverStarted { position, elements } => {
                 let tag = self.state.submission(position).record.tag.clone();
                 self.lease.check()?;
@@ -177,6 +180,30 @@ impl Pass<'_> {
                 })?;
             }
         }
+        Ok(true)
+    }
+
+    /// Takes a job out of the queue that waits for what will never come. It is cancelled before its end is
+    /// recorded: should we die in between, the next one finds it cancelled.
+    async fn unblock(&mut self, position: u32, elements: ElementSet) -> Result<bool, EngineError> {
+        let tag = self.state.submission(position).record.tag.clone();
+        if elements.is_empty() {
+            self.cancel(std::slice::from_ref(&tag)).await?;
+            self.record(Record::Closed { tag })?;
+            return Ok(true);
+        }
+        self.lease.check()?;
+        let elements = observe::take_back(self.dir, &self.state, position, elements)?;
+        if elements.is_empty() {
+            return Ok(false);
+        }
+        let withdrawn = [(tag.clone(), elements.clone())];
+        self.withdraw(&withdrawn).await?;
+        self.record(Record::HandedBack {
+            tag,
+            elements,
+            why: HandBack::Unstarted,
+        })?;
         Ok(true)
     }
 

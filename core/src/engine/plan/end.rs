@@ -4,6 +4,7 @@ use super::{Action, Planner};
 use crate::engine::{ElementState, RunState, TaskState, Width};
 use crate::id::Tag;
 use crate::journal::{Record, SubmissionKind};
+use crate::scheduler::FailedParent;
 
 impl Planner<'_> {
     /// Ends the run when everything in it has ended; says whether it did.
@@ -44,6 +45,14 @@ impl Planner<'_> {
             self.actions.push(Action::Cancel(others));
         }
         self.record(Record::Finished { state });
+        // Until now it might have been needed; from now on it would wait for our failure for ever.
+        let guards = self.state.submissions.iter().filter(|it| {
+            matches!(&it.record.kind, SubmissionKind::Guard { of } if Some(of) == self.snapshot.own)
+        });
+        let guards: Vec<Tag> = guards.map(|it| it.record.tag.clone()).collect();
+        if !guards.is_empty() && self.capabilities.failed_parent != FailedParent::Cancelled {
+            self.actions.push(Action::Cancel(guards));
+        }
     }
 
     /// Ends the run as cancelled.
