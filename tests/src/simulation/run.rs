@@ -1,29 +1,27 @@
-use std::collections::{BTreeMap, BTreeSet};
+mod cluster;
+mod seed;
+mod verify;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reflow_core::elements::ElementSet;
 use reflow_core::engine::{
     Clock, DispatchOptions, EngineError, Probe, RetryRequest, Services, State, SubmitRequest,
     cancel, dispatch, retry, submit,
 };
-use reflow_core::id::{JobId, RunId, Tag};
-use reflow_core::journal::{Record, read_journal};
-use reflow_core::rundir::{BackendRecord, DispatchMode, JobEnvironment, Owner, RunDir, Selection};
-use reflow_core::scheduler::{Capabilities, EndReason, ExitStatus, FailedParent, Scheduler};
-use reflow_core::worker::{WorkerMode, WorkerOptions, run_with};
-use reflow_core::workflow::{Bound, Graph, TaskIndex, Type};
+use reflow_core::id::{RunId, Tag};
+use reflow_core::rundir::{BackendRecord, DispatchMode, JobEnvironment, RunDir, Selection};
+use reflow_core::scheduler::{EndReason, ExitStatus};
+use reflow_core::workflow::{Bound, Graph};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::check::Oracle;
-use super::process::{Bodies, Instance, Table, trace};
-use super::random::Random;
+use super::process::{Instance, Table, trace};
 use super::scheduler::{SimScheduler, lock};
-use super::workflow;
-use super::world::{Faults, IndexState, World, process_time};
+use super::world::{World, process_time};
 
 /// Longest that a run may take, in virtual time.
 const LONGEST: Duration = Duration::from_hours(60);
@@ -73,19 +71,6 @@ struct Running {
     job: Option<(usize, usize)>,
 }
 
-/// Returns what somebody cancels: the run, a task, or some of its elements.
-fn selection(random: &mut Random, graph: &Graph) -> Vec<Selection> {
-    if random.happens(400) {
-        return Vec::new();
-    }
-    let task = TaskIndex(random.below(graph.len() as u64) as u32);
-    let elements = random.happens(500).then(|| {
-        let first = random.below(3) as u32;
-        ElementSet::range(first, first + 1 + random.below(3) as u32)
-    });
-    vec![Selection { task, elements }]
-}
-
 struct Simulation {
     seed: u64,
     path: PathBuf,
@@ -105,121 +90,7 @@ struct Simulation {
     asked: Vec<Vec<Selection>>,
 }
 
-fn capabilities(random: &mut Random) -> Capabilities {
-    let failed_parent = *random.one(&[
-        FailedParent::Cancelled,
-        FailedParent::Cancelled,
-        FailedParent::Runs,
-        FailedParent::PendForever,
-        FailedParent::Deleted,
-    ]);
-    let releases_cancelled = random.happens(700);
-    Capabilities {
-        array_limit: *random.one(&[None, None, Some(3), Some(1)]),
-        array_base: 0,
-        element_wise: random.happens(700),
-        element_wise_any: random.happens(300),
-        failed_parent,
-        releases_cancelled,
-        after_not_ok: random.happens(900),
-        not_before: true,
-        concurrency_limit: random.happens(800),
-        element_cancel: true,
-        history: Some(Duration::from_secs(90)),
-        submit_from_jobs: true,
-        serves_indices: false,
-        message_timeout: Duration::from_secs(10),
-        may_stall: !releases_cancelled || random.happens(300),
-        partitions: Vec::new(),
-    }
-}
-
-fn faults(random: &mut Random) -> Faults {
-    let limit = random.happens(200).then(|| 6 + random.below(15) as u32);
-    // A third of the runs has no other faults, so that what only faults would hide is seen.
-    if random.happens(330) {
-        return Faults {
-            limit,
-            ..Faults::default()
-        };
-    }
-    let mut some = |most: u64| {
-        if random.happens(400) {
-            random.below(most)
-        } else {
-            0
-        }
-    };
-    Faults {
-        answer_lost: some(150),
-        request_lost: some(150),
-        busy: some(200),
-        no_answer: some(200),
-        not_known: some(300),
-        late_end: some(500),
-        lost_pending: some(100),
-        killed: some(100),
-        dispatch_killed: some(60),
-        dispatch_frozen: some(60),
-        dispatch_cancelled: some(200),
-        doubled: some(60),
-        find_early: some(300),
-        limit,
-    }
-}
-
 impl Simulation {
-    fn new(seed: u64, path: PathBuf) -> Result<Self, String> {
-        let mut random = Random::new(seed);
-        let graph = workflow::random(&mut random);
-        let capabilities = capabilities(&mut random);
-        let faults = faults(&mut random);
-        let retries = if random.happens(300) {
-            1 + random.below(2) as u32
-        } else {
-            0
-        };
-        let cancels = random.happens(150).then(|| {
-            let at = Duration::from_secs(random.below(100));
-            (at, selection(&mut random, &graph))
-        });
-        let world = Arc::new(Mutex::new(World {
-            random,
-            capabilities: capabilities.clone(),
-            faults,
-            jobs: Vec::new(),
-            starts: BTreeMap::new(),
-            killed: Vec::new(),
-            cancelled: Vec::new(),
-            disobeyed: Vec::new(),
-            started: Instant::now(),
-            died: BTreeSet::new(),
-            most_running: BTreeMap::new(),
-            submits: 0,
-        }));
-        if path.exists() {
-            fs_err::remove_dir_all(&path).map_err(|error| error.to_string())?;
-        }
-        Ok(Self {
-            seed,
-            path,
-            graph,
-            scheduler: Arc::new(SimScheduler {
-                world: Arc::clone(&world),
-                capabilities,
-            }),
-            world,
-            gone: Arc::default(),
-            pids: AtomicU32::new(1),
-            running: Vec::new(),
-            summary: Summary::default(),
-            retries,
-            retried: 0,
-            cancels,
-            asked: Vec::new(),
-        })
-    }
-
     fn instance(&self) -> Arc<Instance> {
         let pid = self.pids.fetch_add(1, Ordering::Relaxed);
         let host = if lock(&self.world).random.happens(500) {
@@ -438,255 +309,5 @@ impl Simulation {
                 lock(&self.world).end(job, index, exit);
             }
         }
-    }
-
-    /// Lets the batch system do its work; returns whether anything in it goes on or will, and whether a watch
-    /// will.
-    fn advance(&mut self, dir: &RunDir) -> (bool, bool) {
-        self.end_due(dir);
-        let starting = lock(&self.world).advance();
-        for (job, index) in starting {
-            let (is_driver, tag) = {
-                let world = lock(&self.world);
-                (
-                    world.jobs[job].is_driver(),
-                    world.jobs[job].request.tag.clone(),
-                )
-            };
-            let mut world = lock(&self.world);
-            let cancelled = if is_driver {
-                world.faults.dispatch_cancelled
-            } else {
-                world.faults.lost_pending
-            };
-            if world.random.happens(cancelled) {
-                world.end(job, index, ExitStatus::new(EndReason::Cancelled));
-            } else if is_driver {
-                world.jobs[job].indices[index].state = IndexState::Dispatching;
-                drop(world);
-                self.start_dispatch(dir, Some((job, index)), Some(tag));
-            } else {
-                let ends = Instant::now() + Duration::from_millis(200 + world.random.below(20_000));
-                let late = world.random.happens(500);
-                world.jobs[job].indices[index].state = IndexState::Running {
-                    ends,
-                    exit: None,
-                    late,
-                };
-                drop(world);
-                self.count_running(job);
-                if !late {
-                    let exit = self.work(dir, job, index);
-                    lock(&self.world).jobs[job].indices[index].state = IndexState::Running {
-                        ends,
-                        exit: Some(exit),
-                        late,
-                    };
-                }
-            }
-        }
-        let world = lock(&self.world);
-        // What can never start does not keep a run going.
-        let going = |wanted: bool| {
-            (0..world.jobs.len()).any(|job| {
-                let entry = &world.jobs[job];
-                entry.is_watch() == wanted && !entry.is_over() && !world.is_stuck(job)
-            })
-        };
-        // A watch does only where something happens that it is there for: that it was needed for something
-        // else would go unnoticed.
-        let is_spared = world.faults.spares_dispatch(&world.capabilities);
-        (going(false), going(true) && !is_spared)
-    }
-
-    /// Returns whether workers of a job run bodies: those of a request that was given up do not.
-    fn is_owned(&self, job: &super::world::Job) -> bool {
-        let owner = self
-            .path
-            .join(format!(".reflow/results/{}.owner", job.request.tag));
-        !matches!(Owner::read(&owner), Ok(Some(Owner::Void)))
-    }
-
-    /// Counts the elements of a task whose body has not ended: a job may go on for a while after its
-    /// worker has written the result.
-    fn count_running(&self, job: usize) {
-        let mut world = lock(&self.world);
-        let task = world.jobs[job].task();
-        let running: usize = world
-            .jobs
-            .iter()
-            .filter(|other| other.task() == task && self.is_owned(other))
-            .map(|other| {
-                other
-                    .indices
-                    .iter()
-                    .filter(|index| matches!(index.state, IndexState::Running { exit: None, .. }))
-                    .count()
-            })
-            .sum();
-        let most = world.most_running.entry(task).or_default();
-        *most = (*most).max(running as u32);
-    }
-
-    /// Ends what is due.
-    fn end_due(&mut self, dir: &RunDir) {
-        let due: Vec<(usize, usize, Option<ExitStatus>)> = {
-            let world = lock(&self.world);
-            let all = world.jobs.iter().enumerate().flat_map(|(job, entry)| {
-                (0..)
-                    .zip(&entry.indices)
-                    .map(move |(index, state)| (job, index, state))
-            });
-            all.filter_map(|(job, index, entry)| match &entry.state {
-                IndexState::Running { ends, exit, .. } if *ends <= Instant::now() => {
-                    Some((job, index, exit.clone()))
-                }
-                _ => None,
-            })
-            .collect()
-        };
-        for (job, index, exit) in due {
-            let exit = exit.unwrap_or_else(|| self.work(dir, job, index));
-            lock(&self.world).end(job, index, exit);
-        }
-    }
-
-    /// Runs a worker of the real kind.
-    fn work(&mut self, dir: &RunDir, job: usize, index: usize) -> ExitStatus {
-        let (tag, id, task, left) = {
-            let mut world = lock(&self.world);
-            let killed = world.faults.killed;
-            let left = world
-                .random
-                .happens(killed)
-                .then(|| world.random.below(2) as u32);
-            let entry = &world.jobs[job];
-            (
-                entry.request.tag.clone(),
-                entry.id.clone(),
-                entry.task(),
-                left,
-            )
-        };
-        let index_of = self.graph.find(&task).expect("a job runs a task");
-        let list = self
-            .graph
-            .find(&task)
-            .is_some_and(|task| matches!(self.graph.declared(task).returns, Type::List(_)));
-        let options = WorkerOptions {
-            run_dir: dir.path().to_owned(),
-            submission: tag,
-            mode: WorkerMode::Index(index as u32),
-            job: Some(id),
-            node: "node".to_owned(),
-            environment: Vec::new(),
-            stop: None,
-        };
-        let mut bodies = Bodies {
-            seed: self.seed,
-            task,
-            index: index_of,
-            may_be_retried: self.retried > 0,
-            list,
-            world: &self.world,
-            left,
-        };
-        let report = run_with(&options, &mut bodies);
-        trace(|| format!("worker of {} index {index}: {report:?}", options.submission));
-        match report {
-            Ok(report) => {
-                if report.plans {
-                    self.start_dispatch(dir, None, None);
-                }
-                ExitStatus::from_code(i32::from(report.exit_status()))
-            }
-            Err(_) => ExitStatus {
-                signal: Some(9),
-                ..ExitStatus::new(EndReason::NodeFailure)
-            },
-        }
-    }
-
-    async fn verify(mut self, dir: &RunDir, started: Instant) -> Result<Summary, String> {
-        let fail = |what: String| format!("seed {}: {what}", self.seed);
-        let journal =
-            read_journal(&dir.inside("journal")).map_err(|error| fail(error.to_string()))?;
-        let state = State::fold(&self.graph, &journal.entries);
-        let short = State::read(dir, &self.graph).map_err(|error| fail(error.to_string()))?;
-        if short != state {
-            return Err(fail("a checkpoint gives another state".to_owned()));
-        }
-        if state.finished.is_none() {
-            return Err(fail("the run has not finished".to_owned()));
-        }
-        // Planning again changes nothing.
-        let quiet = Arc::new(SimScheduler {
-            world: Arc::clone(&self.world),
-            capabilities: self.scheduler.capabilities().clone(),
-        });
-        {
-            let mut world = lock(&self.world);
-            if self.summary.rescues > 0 && world.faults.spares_dispatch(&world.capabilities) {
-                return Err(fail(
-                    "nothing failed that plans, and yet nothing planned again".to_owned(),
-                ));
-            }
-            if world.faults.spares_dispatch(&world.capabilities) {
-                let left: Vec<&JobId> = (world.jobs.iter())
-                    .filter(|job| !job.is_over())
-                    .map(|job| &job.id)
-                    .collect();
-                if !left.is_empty() {
-                    return Err(fail(format!("{left:?} stay in the queue for ever")));
-                }
-            }
-            // Cancelled jobs stay cancelled; nothing else goes wrong from here on.
-            world.faults = Faults {
-                lost_pending: world.faults.lost_pending,
-                not_known: world.faults.not_known,
-                ..Faults::default()
-            };
-        }
-        let services = Self::services(&self.instance());
-        dispatch(
-            dir,
-            quiet.as_ref(),
-            &services,
-            &DispatchOptions {
-                own: None,
-                force: true,
-            },
-        )
-        .await
-        .map_err(|error| fail(error.to_string()))?;
-        let again =
-            read_journal(&dir.inside("journal")).map_err(|error| fail(error.to_string()))?;
-        let new = again.entries.iter().skip(journal.entries.len());
-        let new: Vec<_> = new
-            .filter(|entry| !matches!(entry.record, Record::Term { .. } | Record::Released))
-            .collect();
-        if !new.is_empty() {
-            return Err(fail(format!("planning a finished run again wrote {new:?}")));
-        }
-        let world = lock(&self.world);
-        let oracle = Oracle {
-            seed: self.seed,
-            graph: &self.graph,
-            dir,
-            world: &world,
-            state: &state,
-            asked: &self.asked,
-            requests: self.retried,
-        };
-        let mut faults = oracle.faults().map_err(|error| fail(error.to_string()))?;
-        let disobeyed = world.disobeyed.iter();
-        faults.extend(disobeyed.map(|what| format!("{what} was started after it was cancelled")));
-        if !faults.is_empty() {
-            return Err(fail(faults.join("\n  ")));
-        }
-        self.summary.bodies = world.starts.values().sum();
-        self.summary.submits = world.submits;
-        self.summary.seconds = started.elapsed().as_secs();
-        Ok(self.summary)
     }
 }

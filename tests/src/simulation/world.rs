@@ -257,10 +257,7 @@ impl World {
                     continue;
                 }
                 match self.held(job, index) {
-                    Held::Blocked => {}
-                    Held::Never if self.capabilities.failed_parent == FailedParent::PendForever => {
-                    }
-                    Held::Never => {
+                    Held::Never if self.capabilities.failed_parent != FailedParent::PendForever => {
                         let mut exit = ExitStatus::new(EndReason::DependencyFailed);
                         exit.native = Some("CANCELLED".to_owned());
                         self.end(job, index, exit);
