@@ -57,6 +57,15 @@ impl Usage {
         }
     }
 
+    /// Returns how long until the next measurement, in milliseconds.
+    pub(super) fn pause(&self) -> u64 {
+        if self.limit.is_some() {
+            LOOK
+        } else {
+            SLOW_LOOK
+        }
+    }
+
     fn has_killed(&self) -> bool {
         self.group.as_ref().is_some_and(Group::has_killed)
     }
@@ -147,12 +156,7 @@ impl Supervisor {
             if process.current.is_none() || process.exit.is_some() {
                 continue;
             }
-            let pause = if process.usage.limit.is_some() {
-                LOOK
-            } else {
-                SLOW_LOOK
-            };
-            self.measure_at = self.measure_at.min(now + pause);
+            self.measure_at = self.measure_at.min(now + process.usage.pause());
             found.push((number, memory::resident(&self.members(process))));
         }
         for (number, used) in found {

@@ -94,7 +94,8 @@ impl Supervisor {
         if let Some(process) = self.processes.get_mut(&number) {
             process.current = Some((index, now));
             process.usage.begin();
-            self.measure_at = self.measure_at.min(now);
+            // Not at once: most of what is short would be measured for nothing, and twice.
+            self.measure_at = self.measure_at.min(now + process.usage.pause());
             self.running.insert((job, index), number);
         }
     }

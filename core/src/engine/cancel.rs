@@ -1,10 +1,7 @@
 use std::time::Duration;
 
 use super::pass::targets;
-use super::{
-    DispatchOptions, ElementState, EngineError, RunState, Services, State, Width, dispatch,
-};
-use crate::elements::ElementSet;
+use super::{DispatchOptions, EngineError, RunState, Services, State, Width, dispatch};
 use crate::id::{JobId, Tag};
 use crate::journal::SubmissionKind;
 use crate::rundir::{Request, RunDir, Selection};
@@ -113,7 +110,6 @@ async fn cancel_parts(
     services: &Services,
     what: &[Selection],
 ) -> Result<CancelReport, EngineError> {
-    let mut carried: Vec<(Tag, ElementSet)> = Vec::new();
     let mut is_over = true;
     for selection in what {
         let task = before.task(selection.task);
@@ -124,19 +120,9 @@ async fn cancel_parts(
             )));
         }
         is_over &= task.width != Width::Unknown;
-        for (element, entry) in (0..).zip(&task.elements) {
-            if entry.state.is_ended() || !selection.contains(selection.task, element) {
-                continue;
-            }
-            is_over = false;
-            if entry.state == ElementState::Queued {
-                let tag = &before.submission(entry.submission).record.tag;
-                match carried.iter_mut().find(|(known, _)| known == tag) {
-                    Some((_, elements)) => elements.insert(element),
-                    None => carried.push((tag.clone(), ElementSet::range(element, element + 1))),
-                }
-            }
-        }
+        is_over &= !(0..).zip(&task.elements).any(|(element, entry)| {
+            !entry.state.is_ended() && selection.contains(selection.task, element)
+        });
     }
     if is_over {
         return Ok(CancelReport {
@@ -145,7 +131,8 @@ async fn cancel_parts(
             left: Vec::new(),
         });
     }
-    let targets: Vec<Target> = carried
+    let targets: Vec<Target> = before
+        .tagged(before.carried(what))
         .iter()
         .flat_map(|(tag, elements)| targets(before, tag, elements))
         .collect();

@@ -5,7 +5,7 @@ mod drive;
 mod end;
 mod send;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{ElementState, State, Width};
 use crate::elements::ElementSet;
@@ -364,20 +364,10 @@ impl<'a> Planner<'a> {
         if !needs.any(is_open) {
             return;
         }
-        let mut queued: BTreeMap<u32, ElementSet> = BTreeMap::new();
-        for element in elements.iter() {
-            let entry = self.state.task(task).elements[element as usize];
-            if entry.state == ElementState::Queued {
-                queued.entry(entry.submission).or_default().insert(element);
-            }
-        }
-        let parts: Vec<(Tag, ElementSet)> = queued
-            .into_iter()
-            .map(|(position, elements)| {
-                let tag = self.state.submission(position).record.tag.clone();
-                (tag, elements)
-            })
-            .collect();
+        let queued = self
+            .state
+            .queued(task, |element| elements.contains(element));
+        let parts = self.state.tagged(queued);
         if !parts.is_empty() {
             self.actions.push(Action::Withdraw(parts));
         }

@@ -9,6 +9,7 @@ use super::{Counts, ElementState, RunState};
 use crate::elements::ElementSet;
 use crate::id::{JobId, Tag};
 use crate::journal::{Entry, HandBack, NotSent, Record, SubmissionKind, SubmissionRecord};
+use crate::rundir::Selection;
 use crate::scheduler::EndReason;
 use crate::workflow::{Graph, TaskIndex};
 
@@ -201,6 +202,44 @@ impl State {
         (0..)
             .zip(&self.submissions)
             .filter(|(_, submission)| submission.phase != Phase::Over)
+    }
+
+    /// Returns the queued elements of a task that `is_wanted` holds for, by the submission that carries them.
+    pub(super) fn queued(
+        &self,
+        task: TaskIndex,
+        is_wanted: impl Fn(u32) -> bool,
+    ) -> BTreeMap<u32, ElementSet> {
+        let mut queued: BTreeMap<u32, ElementSet> = BTreeMap::new();
+        for (element, entry) in (0..).zip(&self.task(task).elements) {
+            if entry.state == ElementState::Queued && is_wanted(element) {
+                queued.entry(entry.submission).or_default().insert(element);
+            }
+        }
+        queued
+    }
+
+    /// Returns the queued elements of selections, by the submission that carries them. Of a task that is
+    /// not known there are none.
+    pub(super) fn carried(&self, what: &[Selection]) -> BTreeMap<u32, ElementSet> {
+        let mut carried: BTreeMap<u32, ElementSet> = BTreeMap::new();
+        let known = |it: &&Selection| it.task.get() < self.tasks.len();
+        for selection in what.iter().filter(known) {
+            let task = selection.task;
+            for (position, elements) in self.queued(task, |it| selection.contains(task, it)) {
+                let entry = carried.entry(position).or_default();
+                elements.iter().for_each(|element| entry.insert(element));
+            }
+        }
+        carried
+    }
+
+    /// Returns what queued elements are withdrawn by: their submissions' tags.
+    pub(super) fn tagged(&self, queued: BTreeMap<u32, ElementSet>) -> Vec<(Tag, ElementSet)> {
+        queued
+            .into_iter()
+            .map(|(position, elements)| (self.submission(position).record.tag.clone(), elements))
+            .collect()
     }
 
     /// Adds one record.

@@ -149,6 +149,8 @@ pub enum HandBack {
     Left,
     /// Room was needed for the job that plans again.
     Displaced,
+    /// Their job waited for others that would never have let it start.
+    Blocked,
 }
 
 /// Why elements that have ended wait again.

@@ -9,6 +9,7 @@ use reflow_core::scheduler::{
 };
 use tokio::time::Instant;
 
+use super::process::trace;
 use super::world::{Index, IndexState, Job, World};
 
 /// The model behind the trait.
@@ -27,6 +28,7 @@ fn error(kind: SchedulerErrorKind) -> SchedulerError {
 }
 
 /// What becomes of one submit.
+#[derive(Debug)]
 enum Fate {
     Arrives,
     Busy,
@@ -107,6 +109,12 @@ impl Scheduler for SimScheduler {
             }
             (id, fate)
         };
+        trace(|| {
+            format!(
+                "{id} is {} of {:?} after {:?}: {fate:?}",
+                request.tag, request.comment, request.dependencies
+            )
+        });
         self.takes(300).await;
         match fate {
             Fate::Arrives => Ok(id),
@@ -173,6 +181,7 @@ impl Scheduler for SimScheduler {
         self.fails()?;
         let mut world = lock(&self.world);
         for target in targets {
+            trace(|| format!("cancel {target:?}"));
             let Some(position) = world.jobs.iter().position(|job| job.id == target.job) else {
                 continue;
             };

@@ -9,7 +9,6 @@ use crate::engine::{ElementState, EngineError, Width, observe};
 use crate::journal::{Record, Reopen, SubmissionKind};
 use crate::results::Spool;
 use crate::rundir::{Owner, Request, Selection};
-use crate::scheduler::Target;
 use crate::workflow::TaskIndex;
 
 impl Pass<'_> {
@@ -82,16 +81,9 @@ impl Pass<'_> {
 
     /// Cancels elements: first in the batch system, so that it is asked again should we die in between.
     async fn cancel_parts(&mut self, what: &[Selection]) -> Result<(), EngineError> {
-        let targets: Vec<Target> = self
-            .carried(what)
-            .iter()
-            .flat_map(|(position, elements)| {
-                let tag = &self.state.submission(*position).record.tag;
-                self.targets(tag, elements)
-            })
-            .collect();
-        self.cancel_targets(&targets).await?;
-        for (position, elements) in self.carried(what) {
+        let carried = self.state.carried(what);
+        self.withdraw(&self.state.tagged(carried)).await?;
+        for (position, elements) in self.state.carried(what) {
             self.seal(position, &elements)?;
         }
         // A result that was there before is one.
@@ -149,23 +141,6 @@ impl Pass<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Returns what submissions carry of a selection.
-    fn carried(&self, what: &[Selection]) -> BTreeMap<u32, ElementSet> {
-        let mut carried: BTreeMap<u32, ElementSet> = BTreeMap::new();
-        let known = |it: &&Selection| it.task.get() < self.state.tasks.len();
-        for selection in what.iter().filter(known) {
-            let entries = (0..).zip(&self.state.task(selection.task).elements);
-            for (element, entry) in entries {
-                if entry.state == ElementState::Queued
-                    && selection.contains(selection.task, element)
-                {
-                    carried.entry(entry.submission).or_default().insert(element);
-                }
-            }
-        }
-        carried
     }
 
     /// Sees to it that no result of elements is found that is written from now on: what is downstream of

@@ -185,15 +185,10 @@ impl Pass<'_> {
             if submission.job.is_none() {
                 continue;
             }
-            let entries = &self.state.task(*task).elements;
-            let queued = elements
-                .iter()
-                .filter(|element| {
-                    entries.get(*element as usize).is_some_and(|it| {
-                        it.state == ElementState::Queued && it.submission == position
-                    })
-                })
-                .collect();
+            let mut queued = self
+                .state
+                .queued(*task, |element| elements.contains(element));
+            let queued = queued.remove(&position).unwrap_or_default();
             let tag = submission.record.tag.clone();
             let indices = submission.record.indices().unwrap_or(1);
             self.lease.check()?;

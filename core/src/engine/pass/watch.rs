@@ -202,7 +202,7 @@ impl Pass<'_> {
         self.record(Record::HandedBack {
             tag,
             elements,
-            why: HandBack::Unstarted,
+            why: HandBack::Blocked,
         })?;
         Ok(true)
     }

@@ -228,30 +228,23 @@ impl Planner<'_> {
             .map(readable_by)
             .max()
             .unwrap_or(0);
-        let mut stale: BTreeMap<u32, ElementSet> = BTreeMap::new();
-        for (index, entry) in (0..).zip(&self.state.task(task).elements) {
-            if entry.state != ElementState::Queued {
-                continue;
-            }
-            let is_stale = floor > entry.submission
+        let entries = &self.state.task(task).elements;
+        let stale = self.state.queued(task, |index| {
+            let carrier = entries[index as usize].submission;
+            floor > carrier
                 || spread.iter().any(|need| {
                     need.item(index)
                         .and_then(|item| self.state.task(need.task).elements.get(item as usize))
-                        .is_some_and(|upstream| readable_by(upstream) > entry.submission)
-                });
-            if is_stale {
-                stale.entry(entry.submission).or_default().insert(index);
-            }
-        }
-        let mut replaced = Vec::new();
-        for (position, elements) in stale {
-            let tag = self.state.submission(position).record.tag.clone();
+                        .is_some_and(|upstream| readable_by(upstream) > carrier)
+                })
+        });
+        let replaced = self.state.tagged(stale);
+        for (tag, elements) in &replaced {
             self.record(Record::HandedBack {
                 tag: tag.clone(),
                 elements: elements.clone(),
                 why: HandBack::Replaced,
             });
-            replaced.push((tag, elements));
         }
         if !replaced.is_empty() {
             self.actions.push(Action::Withdraw(replaced));

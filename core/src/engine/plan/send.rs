@@ -255,6 +255,12 @@ impl Planner<'_> {
         } else {
             DependencyKind::Any
         };
+        // Where an element whose parent failed is deleted, what waits for it goes with it; where it stays,
+        // that waits for ever.
+        let may_fail_alone = matches!(
+            self.capabilities.failed_parent,
+            FailedParent::Cancelled | FailedParent::Runs
+        );
         for need in spread {
             let items = need.items(&elements);
             for position in &self.state.task(need.task).live {
@@ -276,13 +282,12 @@ impl Planner<'_> {
                     && self.is_intact(*position, need.task);
                 let kind = match () {
                     () if same && indices == 1 => after_ok,
-                    () if same
-                        && after_ok == DependencyKind::Any
-                        && self.capabilities.element_wise_any =>
-                    {
+                    () if same && may_fail_alone && self.capabilities.element_wise => {
+                        DependencyKind::ElementWise
+                    }
+                    () if same && self.capabilities.element_wise_any => {
                         DependencyKind::ElementWiseAny
                     }
-                    () if same && self.capabilities.element_wise => DependencyKind::ElementWise,
                     () => DependencyKind::Any,
                 };
                 edges

@@ -129,7 +129,7 @@ impl State {
         };
         self.tasks[task.get()].is_reissued |= !elements.is_empty();
         match why {
-            HandBack::Unstarted | HandBack::Left => {
+            HandBack::Unstarted | HandBack::Left | HandBack::Blocked => {
                 for element in elements.iter() {
                     *self.returns.entry((task, element)).or_default() += 1;
                 }
@@ -143,7 +143,10 @@ impl State {
         } else {
             self.give_back(position, task, elements);
         }
-        self.abandon(Some(position));
+        // The others are taken out of the queue where they are handed back.
+        if matches!(why, HandBack::Unstarted | HandBack::Left) {
+            self.abandon(Some(position));
+        }
     }
 
     /// Makes elements that never started wait again, in the same try.

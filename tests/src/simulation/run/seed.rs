@@ -12,6 +12,7 @@ use reflow_core::scheduler::{Capabilities, FailedParent};
 use reflow_core::workflow::{Graph, TaskIndex};
 use tokio::time::Instant;
 
+use super::super::process::trace;
 use super::super::random::Random;
 use super::super::scheduler::SimScheduler;
 use super::super::workflow;
@@ -100,6 +101,7 @@ impl Simulation {
         let graph = workflow::random(&mut random);
         let capabilities = capabilities(&mut random);
         let faults = faults(&mut random);
+        trace(|| format!("{capabilities:?}\n{faults:?}"));
         let retries = if random.happens(300) {
             1 + random.below(2) as u32
         } else {
