@@ -9,6 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("reflow-core", &[]),
     ("reflow-conformance", &["reflow-core"]),
     ("reflow-backend-local", &["reflow-core"]),
+    ("reflow-backend-lsf", &["reflow-core"]),
     ("reflow-backend-slurm", &["reflow-core"]),
     (
         "reflow",
