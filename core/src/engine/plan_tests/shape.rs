@@ -135,6 +135,47 @@ fn whole_arrays_where_the_batch_system_knows_no_elements() {
     ");
 }
 
+/// As on LSF, where the child of a failed element would wait for ever: its end releases it, and its worker
+/// finds that it has failed.
+#[test]
+fn elements_wait_for_the_end_of_theirs_where_failures_hold_their_children() {
+    let mut case = chain();
+    case.capabilities.failed_parent = FailedParent::PendForever;
+    case.capabilities.element_wise_any = true;
+    case.plan();
+    case.succeed("split", &[4]);
+    assert_snapshot!(case.planned_by("d1"), @"
+    width square = 4
+    send square[0..4] after -
+    width half = 4
+    send half[0..4] after square:element_any
+    send sum[0..1] after half:any
+    send d2 after sum:any
+    ");
+}
+
+/// Where nothing but success releases an element, and failures delete or hold what waits for them, whole
+/// arrays are waited for.
+#[test]
+fn nothing_waits_for_an_element_that_may_never_release_it() {
+    for failed_parent in [FailedParent::Deleted, FailedParent::PendForever] {
+        let mut case = chain();
+        case.capabilities.failed_parent = failed_parent;
+        case.plan();
+        case.succeed("split", &[4]);
+        insta::allow_duplicates! {
+            assert_snapshot!(case.planned_by("d1"), @"
+            width square = 4
+            send square[0..4] after -
+            width half = 4
+            send half[0..4] after square:any
+            send sum[0..1] after half:any
+            send d2 after sum:any
+            ");
+        }
+    }
+}
+
 #[test]
 fn after_ok_only_where_a_failed_parent_cancels_its_child() {
     for failed_parent in [
