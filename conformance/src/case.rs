@@ -1,7 +1,7 @@
 use std::fmt;
 use std::pin::Pin;
 
-use reflow_core::scheduler::{SchedulerError, SubmitError};
+use reflow_core::scheduler::{SchedulerError, SubmitError, Walltime};
 
 use crate::{FaultyRig, Part, Rig, Setup, Site};
 
@@ -14,10 +14,17 @@ pub struct Case {
     pub clause: &'static str,
     /// What the batch system must be able to do.
     pub needs: Need,
-    /// Whether it takes minutes, since the batch system does.
+    /// Whether it takes minutes where the batch system counts walltimes in minutes.
     pub slow: bool,
     /// The case itself, on the fixture that it needs.
     pub fixture: Fixture,
+}
+
+impl Case {
+    /// Returns whether it takes minutes on `setup`: it is run only where somebody asks for all.
+    pub fn is_slow(&self, setup: &Setup) -> bool {
+        self.slow && setup.shortest_walltime >= Walltime::from_seconds(60)
+    }
 }
 
 /// What a batch system must be able to do for a case to apply.

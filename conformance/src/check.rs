@@ -88,7 +88,7 @@ pub async fn check(
         while under_way.len() < options.at_once.max(1)
             && let Some((place, case)) = waiting.pop_front()
         {
-            if let Some(reason) = options.leaves_out(&case, *stop.borrow()) {
+            if let Some(reason) = options.leaves_out(&case, &setup, *stop.borrow()) {
                 let one = left_out(&case, reason);
                 report(&one);
                 ended.push((place, one));
@@ -126,10 +126,10 @@ impl CheckOptions {
         self.filter.is_empty() || self.filter.iter().any(fits)
     }
 
-    fn leaves_out(&self, case: &Case, stopped: bool) -> Option<&'static str> {
+    fn leaves_out(&self, case: &Case, setup: &Setup, stopped: bool) -> Option<&'static str> {
         if stopped {
             Some("it was interrupted")
-        } else if case.slow && !self.slow {
+        } else if case.is_slow(setup) && !self.slow {
             Some("takes minutes: part of the full check")
         } else {
             None

@@ -1,7 +1,6 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use reflow_core::scheduler::Scheduler;
@@ -20,7 +19,7 @@ pub trait FaultyClients: fmt::Debug + Send + Sync {
 
 /// A connection whose programs can be made to fail.
 pub trait FaultyConnection: fmt::Debug + Send + Sync {
-    /// Returns the connection. It gives up on a program well within [`Self::late`].
+    /// Returns the connection. It gives up on a program within seconds.
     fn scheduler(&self) -> Arc<dyn Scheduler>;
 
     /// Makes the programs for `call` fail from now on, all others work.
@@ -31,9 +30,6 @@ pub trait FaultyConnection: fmt::Debug + Send + Sync {
 
     /// Returns how often programs for `call` have been started until now.
     fn calls(&self, call: Call) -> usize;
-
-    /// Returns the time that [`Fault::Late`] takes.
-    fn late(&self) -> Duration;
 }
 
 /// What a program of a batch system is called for.
@@ -58,7 +54,7 @@ pub enum Fault {
     NotUtf8,
     /// It carries out what it is asked, ends with 0, and half of its answer is lost.
     CutInHalf,
-    /// It prints nothing for longer than the connection waits.
+    /// It does nothing for longer than the connection waits.
     Late,
     /// It is killed by a signal before it has asked anybody.
     Dead,

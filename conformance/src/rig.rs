@@ -18,8 +18,6 @@ pub struct Rig {
 pub enum Part {
     /// A second connection, which shares no state with the site's: another process of the user.
     SecondConnection,
-    /// A connection whose batch system does not answer any more.
-    Unreachable,
 }
 
 impl Part {
@@ -27,7 +25,6 @@ impl Part {
     pub fn otherwise(self) -> &'static str {
         match self {
             Self::SecondConnection => "needs a second connection",
-            Self::Unreachable => "needs a connection that is not answered",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reflow_core::command::SCRUBBED;
-use reflow_core::scheduler::{Resources, Scheduler};
+use reflow_core::scheduler::{Resources, Scheduler, Walltime};
 
 use crate::{FaultyClients, Part};
 
@@ -26,6 +26,9 @@ pub struct Setup {
     pub mapped_partition: Option<(String, String)>,
     /// How long a job of a moment may take to end, the queue included.
     pub patience: Duration,
+    /// The shortest walltime that the batch system keeps. With less than a minute, cases about walltimes are
+    /// not slow.
+    pub shortest_walltime: Walltime,
     /// How long a job may run on after its walltime has ended: batch systems look at their jobs from
     /// time to time.
     pub limit_lag: Duration,
@@ -52,6 +55,7 @@ impl Setup {
             unknown_partition: None,
             mapped_partition: None,
             patience: Duration::from_mins(10),
+            shortest_walltime: Walltime::from_seconds(60),
             limit_lag: Duration::from_mins(5),
             memory_enforced: false,
             // A thousand records is what the smallest limit of any batch system has it keep.

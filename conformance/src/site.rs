@@ -143,26 +143,41 @@ impl Site {
         what: &str,
         holds: impl Fn(&JobStatus) -> bool,
     ) -> Result<JobStatus, Failure> {
+        self.until_within(self.patience, job, what, holds).await
+    }
+
+    /// Waits until `holds` of a job's state, for at most `limit`.
+    pub async fn until_within(
+        &self,
+        limit: Duration,
+        job: &JobId,
+        what: &str,
+        holds: impl Fn(&JobStatus) -> bool,
+    ) -> Result<JobStatus, Failure> {
         let started = Instant::now();
         loop {
             let status = self.status(job).await?;
             if holds(&status) {
                 return Ok(status);
             }
-            if started.elapsed() > self.patience {
+            if started.elapsed() > limit {
                 return Err(Failure::new(format!(
                     "job {job} was not {what} after {} s: {status:?}",
-                    self.patience.as_secs()
+                    limit.as_secs()
                 )));
             }
             sleep(LOOK).await;
         }
     }
 
-    /// Waits until a job, with all its elements, has ended.
+    /// Waits until a job, with all its elements, has ended: where the batch system keeps no history, until
+    /// it is no longer known.
     pub async fn ended(&self, job: &JobId) -> Result<JobStatus, Failure> {
-        self.until(job, "ended", |status| status.state.is_ended())
-            .await
+        let forgets = self.capabilities().history.is_none();
+        self.until(job, "ended", |status| {
+            status.state.is_ended() || forgets && status.state == JobState::Unknown
+        })
+        .await
     }
 
     /// Waits until a job runs.
@@ -177,6 +192,9 @@ impl Site {
     pub async fn end(&self, job: &JobId) -> Result<ExitStatus, Failure> {
         match self.ended(job).await?.state {
             JobState::Ended(end) => Ok(end),
+            JobState::Unknown => Err(Failure::does_not_apply(
+                "the batch system forgets jobs when they end",
+            )),
             other => Err(Failure::new(format!("job {job} is {other:?}"))),
         }
     }
@@ -188,13 +206,16 @@ impl Site {
         Ok(job)
     }
 
-    /// Waits for the end of a job, and fails unless it ended well.
+    /// Waits for the end of a job, and fails unless it ended well, or nobody can say how.
     pub async fn succeeded(&self, job: &JobId) -> Result<(), Failure> {
-        let end = self.end(job).await?;
-        if end.reason == EndReason::Completed && end.code.is_none_or(|code| code == 0) {
-            Ok(())
-        } else {
-            Err(Failure::new(format!("job {job} ended with {end:?}")))
+        match self.ended(job).await?.state {
+            JobState::Unknown => Ok(()),
+            JobState::Ended(end)
+                if end.reason == EndReason::Completed && end.code.is_none_or(|code| code == 0) =>
+            {
+                Ok(())
+            }
+            other => Err(Failure::new(format!("job {job} ended with {other:?}"))),
         }
     }
 

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
 use reflow_conformance::{Part, Setup, marked};
-use reflow_core::scheduler::ConnectOptions;
+use reflow_core::scheduler::{ConnectOptions, Walltime};
 use reflow_tests::conformance::{Suite, environment, run_suites, runtime, setup_over};
 
 fn main() -> ExitCode {
@@ -63,6 +63,8 @@ async fn setup(options: &ConnectOptions, scratch: &Path) -> Result<Setup, String
     };
     Ok(Setup {
         rig: BTreeMap::from([(Part::SecondConnection, connect().await?)]),
+        shortest_walltime: Walltime::from_seconds(2),
+        memory_enforced: true,
         ..setup_over(connect().await?, scratch)
     })
 }

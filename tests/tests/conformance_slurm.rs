@@ -4,15 +4,16 @@
 //! as ignored, with the reason.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use libtest_mimic::Arguments;
 use reflow_conformance::{Part, Setup, marked};
 use reflow_core::command::{Runner, RunnerOptions};
-use reflow_core::scheduler::ConnectOptions;
+use reflow_core::scheduler::{ConnectOptions, Registry};
 use reflow_tests::conformance::{
-    Suite, System, environment, run_suites, runtime, scratch, setup_over,
+    Clients, Family, Suite, System, environment, run_suites, runtime, scratch, setup_over,
 };
 
 fn main() -> ExitCode {
@@ -50,63 +51,32 @@ fn missing() -> Option<&'static str> {
 }
 
 async fn setup(scratch: &Path) -> Result<Setup, String> {
-    let options = ConnectOptions {
+    let mut registry = Registry::default();
+    registry.register("slurm", reflow_backend_slurm::connect);
+    let mut options = ConnectOptions {
         environment: marked(environment()),
         ..ConnectOptions::default()
     };
-    let connect = || async {
-        reflow_backend_slurm::connect(options.clone())
-            .await
-            .map_err(|error| error.to_string())
+    let connect = |options: &ConnectOptions| {
+        let connecting = registry.connect("slurm", options.clone());
+        async { connecting.await.map_err(|error| error.to_string()) }
     };
-    let broken = Broken::new(scratch, &options)?;
-    let unreachable = reflow_backend_slurm::connect(broken.options).await;
-    let unreachable = unreachable.map_err(|error| error.to_string())?;
-    fs_err::write(&broken.switch, "").map_err(|error| error.to_string())?;
+    let known = connect(&options).await?.capabilities().partitions.clone();
+    // Whatever the partition for everyone is called here.
+    let native = known.iter().find(|partition| partition.is_default);
+    let mapped_partition = native.map(|native| ("reflow-logical".to_owned(), native.name.clone()));
+    options.partitions.extend(mapped_partition.clone());
     Ok(Setup {
-        rig: BTreeMap::from([
-            (Part::SecondConnection, connect().await?),
-            (Part::Unreachable, unreachable),
-        ]),
+        rig: BTreeMap::from([(Part::SecondConnection, connect(&options).await?)]),
         unknown_partition: Some("reflow-no-such-partition".into()),
-        ..setup_over(connect().await?, scratch)
+        mapped_partition,
+        faulty: Some(Arc::new(Clients {
+            registry: registry.clone(),
+            backend: "slurm",
+            options: options.clone(),
+            family: Family::Slurm,
+            searched: options.environment.get("PATH").cloned().unwrap_or_default(),
+        })),
+        ..setup_over(connect(&options).await?, scratch)
     })
-}
-
-/// Programs in front of Slurm's own that fail, in its words, once `switch` exists.
-struct Broken {
-    options: ConnectOptions,
-    switch: PathBuf,
-}
-
-impl Broken {
-    fn new(scratch: &Path, options: &ConnectOptions) -> Result<Self, String> {
-        use std::os::unix::fs::PermissionsExt;
-        let directory = scratch.join("unreachable");
-        let switch = directory.join("switch");
-        let finder = Runner::new(RunnerOptions {
-            environment: options.environment.clone(),
-            ..RunnerOptions::default()
-        });
-        fs_err::create_dir(&directory).map_err(|error| error.to_string())?;
-        for program in ["sbatch", "squeue", "sacct", "scancel", "scontrol"] {
-            let real = finder.find(program).map_err(|error| error.to_string())?;
-            let script = format!(
-                "#!/bin/bash\n[ -e '{}' ] || exec '{}' \"$@\"\necho '{program}: error: Unable to contact slurm controller (connect failure)' >&2\nexit 1\n",
-                switch.display(),
-                real.display()
-            );
-            let path = directory.join(program);
-            fs_err::write(&path, script).map_err(|error| error.to_string())?;
-            fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
-                .map_err(|error| error.to_string())?;
-        }
-        Ok(Self {
-            options: ConnectOptions {
-                bin_dir: Some(directory),
-                ..options.clone()
-            },
-            switch,
-        })
-    }
 }

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use reflow_core::id::JobId;
-use reflow_core::scheduler::{DependencyKind, EndReason, JobState, Target};
+use reflow_core::scheduler::{ArrayRequest, DependencyKind, EndReason, JobState, Target};
 use tokio::time::sleep;
 
+use super::settle::withdrawn;
 use crate::case::{case, ensure, ensure_eq};
 use crate::site::after;
 use crate::{Case, Failure, Need, Outcome, Site};
@@ -11,6 +12,13 @@ use crate::{Case, Failure, Need, Outcome, Site};
 const ELEMENT: Need = Need {
     holds: |setup| setup.scheduler.capabilities().element_cancel,
     otherwise: "needs elements that can be cancelled",
+};
+const PENDING_ELEMENT: Need = Need {
+    holds: |setup| {
+        let capabilities = setup.scheduler.capabilities();
+        capabilities.element_cancel && capabilities.concurrency_limit
+    },
+    otherwise: "needs elements that can be cancelled and a limit on those that run",
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -40,11 +48,34 @@ pub(super) const CASES: &[Case] = &[
         a_pending_job_never_starts_once_cancelled
     ),
     case!(Site, "C2", Need::NOTHING, many_jobs_are_cancelled_at_once),
+    case!(
+        Site,
+        "C2",
+        Need::NOTHING,
+        a_running_array_is_cancelled_whole
+    ),
+    case!(
+        Site,
+        "C2",
+        Need::NOTHING,
+        a_pending_array_is_cancelled_whole
+    ),
     case!(Site, "C3", ELEMENT, other_elements_go_on),
+    case!(
+        Site,
+        "C2",
+        PENDING_ELEMENT,
+        a_pending_element_never_starts_once_cancelled
+    ),
 ];
 
+/// Fails unless a job ends as cancelled, or is forgotten where all jobs are when they end.
 async fn cancelled(site: &Site, job: &JobId) -> Outcome {
-    ensure_eq!(site.end(job).await?.reason, EndReason::Cancelled);
+    match site.ended(job).await?.state {
+        JobState::Unknown => {}
+        JobState::Ended(end) => ensure_eq!(end.reason, EndReason::Cancelled),
+        other => return Err(Failure::new(format!("{other:?}"))),
+    }
     Ok(())
 }
 
@@ -148,4 +179,61 @@ async fn other_elements_go_on(site: &Site) -> Outcome {
         .collect();
     ensure_eq!(done, [true, false, false, true]);
     Ok(())
+}
+
+async fn a_running_array_is_cancelled_whole(site: &Site) -> Outcome {
+    let script = "touch on$2; exec sleep 300";
+    let job = site.submit(&site.array("a", 3, script)).await?;
+    for index in 0..3 {
+        site.file(&format!("on{index}")).await?;
+    }
+    site.scheduler.cancel(&[Target::whole(job.clone())]).await?;
+    cancelled(site, &job).await?;
+    for element in site.status(&job).await?.elements {
+        let JobState::Ended(end) = &element.state else {
+            return Err(Failure::new(format!("{element:?}")));
+        };
+        ensure_eq!(end.reason, EndReason::Cancelled);
+    }
+    Ok(())
+}
+
+async fn a_pending_array_is_cancelled_whole(site: &Site) -> Outcome {
+    let parent = site.submit(&site.shell("a", "sleep 2")).await?;
+    let child = after(
+        site.array("b", 3, "touch ran"),
+        &parent,
+        DependencyKind::Any,
+    );
+    let child = site.submit(&child).await?;
+    withdrawn(site, &child).await?;
+    site.succeeded(&parent).await?;
+    ensure!(!site.has("ran"), "it started");
+    Ok(())
+}
+
+async fn a_pending_element_never_starts_once_cancelled(site: &Site) -> Outcome {
+    let script = "touch ran$2; for n in {1..600}; do [ -e off ] && break; sleep 0.1; done";
+    let mut job = site.array("a", 4, script);
+    job.array = Some(ArrayRequest {
+        count: 4,
+        at_most: Some(1),
+    });
+    let job = site.submit(&job).await?;
+    site.file("ran0").await?;
+    let target = Target::element(job.clone(), 2);
+    site.scheduler.cancel(&[target]).await?;
+    fs_err::write(site.path().join("off"), "")?;
+    let status = site.ended(&job).await?;
+    let ran: Vec<bool> = (0..4)
+        .map(|index| site.has(&format!("ran{index}")))
+        .collect();
+    ensure_eq!(ran, [true, true, false, true]);
+    let element = status.elements.iter().find(|element| element.index == 2);
+    match element.map(|element| &element.state) {
+        // Slurm forgets elements that were cancelled before they started.
+        None | Some(JobState::Unknown) => Ok(()),
+        Some(JobState::Ended(end)) if end.reason == EndReason::Cancelled => Ok(()),
+        Some(other) => Err(Failure::new(format!("element 2 is {other:?}"))),
+    }
 }

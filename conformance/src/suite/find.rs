@@ -1,4 +1,4 @@
-use reflow_core::scheduler::Found;
+use reflow_core::scheduler::{Found, Target};
 
 use crate::case::{case, ensure, ensure_eq};
 use crate::site::new_tag;
@@ -17,6 +17,7 @@ pub(super) const CASES: &[Case] = &[
         a_job_is_found_as_soon_as_it_is_submitted
     ),
     case!(Site, "F1", HISTORY, an_ended_job_is_found),
+    case!(Site, "F1", HISTORY, a_cancelled_job_is_found),
     case!(Site, "F1", Need::NOTHING, every_job_of_a_tag_is_found),
     case!(
         Site,
@@ -38,6 +39,17 @@ async fn a_job_is_found_as_soon_as_it_is_submitted(site: &Site) -> Outcome {
 async fn an_ended_job_is_found(site: &Site) -> Outcome {
     let job = site.array("a", 2, "true");
     let id = site.succeed(&job).await?;
+    let found = site.scheduler.find(&[job.tag]).await?;
+    ensure_eq!(found, [Found::Present(vec![id])]);
+    Ok(())
+}
+
+async fn a_cancelled_job_is_found(site: &Site) -> Outcome {
+    let job = site.shell("a", "touch on; exec sleep 300");
+    let id = site.submit(&job).await?;
+    site.file("on").await?;
+    site.scheduler.cancel(&[Target::whole(id.clone())]).await?;
+    site.ended(&id).await?;
     let found = site.scheduler.find(&[job.tag]).await?;
     ensure_eq!(found, [Found::Present(vec![id])]);
     Ok(())

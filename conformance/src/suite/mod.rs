@@ -1,11 +1,16 @@
 //! The cases, one file a clause group.
 
 mod array;
+mod broken;
 mod cancel;
 mod dependency;
+mod elements;
 mod fault;
+mod fault_submit;
 mod find;
+mod refuse;
 mod render;
+mod settle;
 mod status;
 mod submit;
 
@@ -16,12 +21,16 @@ pub fn cases() -> Vec<Case> {
     [
         render::CASES,
         submit::CASES,
+        refuse::CASES,
         array::CASES,
         dependency::CASES,
+        broken::CASES,
+        elements::CASES,
         status::CASES,
         cancel::CASES,
         find::CASES,
         fault::CASES,
+        fault_submit::CASES,
     ]
     .concat()
 }
