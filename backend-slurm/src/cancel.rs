@@ -50,8 +50,13 @@ pub(crate) async fn cancel(slurm: &Slurm, targets: &[Target]) -> Result<(), Sche
 }
 
 fn is_only_about_ended(stderr: &str) -> bool {
-    let mut lines = stderr.lines().filter(|line| !line.trim().is_empty());
-    lines.all(|line| NOTHING_LEFT.iter().any(|words| line.contains(words)))
+    let mut lines = stderr
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .peekable();
+    // A program that was killed says nothing.
+    lines.peek().is_some()
+        && lines.all(|line| NOTHING_LEFT.iter().any(|words| line.contains(words)))
 }
 
 /// The words for `scancel`: `7`, or `12_[1-3,7]` for elements. Ids that are not Slurm's are unknown,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reflow_core::command::{Call, Output, Runner};
 use reflow_core::id::JobId;
-use reflow_core::scheduler::{SchedulerError, client};
+use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind, client};
 
 use crate::connect::{Slurm, query_environment};
 use crate::fault;
@@ -59,7 +59,12 @@ pub(crate) async fn ask(
     call.argv
         .extend(arguments.iter().map(|&argument| argument.to_owned()));
     let output = within(slurm.patience, &slurm.runner, &call).await?;
-    if output.success() {
+    if output.success() && output.is_cut_off() {
+        Err(output.error(
+            SchedulerErrorKind::UnexpectedOutput,
+            format!("the answer of `{program}` is cut off"),
+        ))
+    } else if output.success() {
         Ok(Some(output))
     } else if is_empty(&output.stderr_text()) {
         Ok(None)

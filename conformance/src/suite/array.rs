@@ -1,8 +1,8 @@
 use reflow_core::scheduler::{
-    ArrayRequest, DependencyKind, EndReason, Found, JobState, SchedulerErrorKind,
+    ArrayRequest, DependencyKind, EndReason, JobState, SchedulerErrorKind,
 };
 
-use super::settle::withdrawn;
+use super::settle::{nothing_queued, withdrawn};
 use crate::site::after;
 
 use crate::case::{case, ensure, ensure_eq};
@@ -140,9 +140,7 @@ async fn an_array_beyond_the_size_limit_is_refused(site: &Site) -> Outcome {
         "{kind:?}: {error}"
     );
     ensure!(!error.may_exist, "a job may exist: {error}");
-    let found = site.scheduler.find(&[job.tag]).await?;
-    ensure!(!matches!(found[..], [Found::Present(_)]), "{found:?}");
-    Ok(())
+    nothing_queued(site, &job.tag).await
 }
 
 async fn a_failing_element_is_told_apart(site: &Site) -> Outcome {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use reflow_core::scheduler::{Found, JobRequest, JobState, JobStatus, Memory, SchedulerErrorKind};
+use reflow_core::scheduler::{JobRequest, JobState, JobStatus, Memory, SchedulerErrorKind};
 
-use super::settle::withdrawn;
+use super::settle::{nothing_queued, withdrawn};
 use crate::case::{case, ensure, ensure_eq};
 use crate::{Case, Failure, Need, Outcome, Site};
 
@@ -45,9 +45,7 @@ async fn an_unknown_partition_is_refused(site: &Site) -> Outcome {
     };
     ensure_eq!(error.error.kind(), SchedulerErrorKind::Rejected);
     ensure!(!error.may_exist, "a job may exist: {error}");
-    let found = site.scheduler.find(&[job.tag]).await?;
-    ensure!(!matches!(found[..], [Found::Present(_)]), "{found:?}");
-    Ok(())
+    nothing_queued(site, &job.tag).await
 }
 
 /// How long a batch system may take to find out that a job can never start.
@@ -67,8 +65,7 @@ async fn is_too_large(site: &Site, job: &JobRequest) -> Outcome {
                 "{kind:?}: {error}"
             );
             ensure!(!error.may_exist, "a job may exist: {error}");
-            let found = site.scheduler.find(std::slice::from_ref(&job.tag)).await?;
-            ensure!(!matches!(found[..], [Found::Present(_)]), "{found:?}");
+            nothing_queued(site, &job.tag).await?;
         }
         Ok(id) => {
             let is_told = |status: &JobStatus| {

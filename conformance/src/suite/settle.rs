@@ -1,7 +1,7 @@
 //! What becomes of a job whose condition can no longer hold, by the capabilities of the batch system.
 
-use reflow_core::id::JobId;
-use reflow_core::scheduler::{EndReason, ExitStatus, FailedParent, JobState, Target};
+use reflow_core::id::{JobId, Tag};
+use reflow_core::scheduler::{EndReason, ExitStatus, FailedParent, Found, JobState, Target};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::case::{ensure, ensure_eq};
@@ -54,6 +54,23 @@ pub(super) async fn withdrawn(site: &Site, job: &JobId) -> Outcome {
         matches!(status.state, JobState::Ended(_) | JobState::Unknown)
     })
     .await?;
+    Ok(())
+}
+
+/// Fails where a request that was refused is in the queue. A record of the refusal is none: Slurm 22.05 keeps
+/// one, `FAILED`, of a request for more memory than there is.
+pub(super) async fn nothing_queued(site: &Site, tag: &Tag) -> Outcome {
+    let found = site.scheduler.find(std::slice::from_ref(tag)).await?;
+    let [Found::Present(jobs)] = &found[..] else {
+        return Ok(());
+    };
+    for status in site.scheduler.status(jobs).await? {
+        let is_there = matches!(
+            status.state,
+            JobState::Pending { .. } | JobState::Running { .. }
+        );
+        ensure!(!is_there, "it was refused, and is queued: {status:?}");
+    }
     Ok(())
 }
 

@@ -53,6 +53,12 @@ impl Output {
         self.stdout.to_str_lossy()
     }
 
+    /// Returns whether standard output ends within a line: programs of batch systems end every line, so the
+    /// rest of an answer was lost.
+    pub fn is_cut_off(&self) -> bool {
+        !self.stdout.is_empty() && !self.stdout.ends_with(b"\n")
+    }
+
     /// Returns the end of standard error as text; bytes that are not UTF-8 are replaced.
     pub fn stderr_text(&self) -> Cow<'_, str> {
         self.stderr.to_str_lossy()

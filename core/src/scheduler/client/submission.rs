@@ -23,7 +23,8 @@ pub async fn send(runner: &Runner, rendered: Rendered) -> Result<Output, SubmitE
 /// an error of an answer with another exit status than 0.
 ///
 /// # Errors
-/// A job may exist when the command was killed, and when it ended well without an id.
+/// A job may exist when the command was killed, and when it ended well without an id. Half an id is none:
+/// it is that of another job.
 pub fn accepted(
     output: &Output,
     job_id: impl Fn(&str) -> Option<JobId>,
@@ -37,6 +38,12 @@ pub fn accepted(
         )
     };
     match output.exit {
+        Exit::Code(0) if output.is_cut_off() => {
+            let error = unexpected("gave an answer that is cut off");
+            Err(SubmitError::maybe_sent(
+                error.with_context("stdout", output.stdout_text()),
+            ))
+        }
         Exit::Code(0) => job_id(&output.stdout_text()).ok_or_else(|| {
             let error = unexpected("ended well but gave no job id");
             SubmitError::maybe_sent(error.with_context("stdout", output.stdout_text()))
