@@ -149,6 +149,29 @@ fn did_everything_once(program: &Program, run: &str) {
     assert!(times.values().all(|count| *count == 1), "{times:?}");
 }
 
+/// Submits a run of [`twelve`] and returns when its list is being made, which takes five seconds.
+fn list_started(rig: &Rig) -> (Program, Calls, String) {
+    let (program, calls) = Calls::of(rig.program());
+    let workflow = twelve("touch {run_dir}/started; sleep 5", "sleep 1");
+    let run = submitted(&program, &workflow);
+    wait_for("the list to start", || {
+        program.home().join("run/started").exists()
+    });
+    (program, calls, run)
+}
+
+/// Waits for the end of a run of [`twelve`] of which something was `away` since then, and checks that it has
+/// done everything once.
+fn ends_once(what: &str, away: u64, program: &Program, calls: &Calls, run: &str) {
+    let end = ends_by_itself(&program.home().join("run"), LONG);
+    figure(format_args!(
+        "{what}: the run ended {:.1} s after that began, {}",
+        (end - away) as f64 / 1e3,
+        calls.count()
+    ));
+    did_everything_once(program, run);
+}
+
 fn controller_away() {
     let rig = Rig::start(&[]);
     let (program, calls) = Calls::of(rig.program());
@@ -166,59 +189,27 @@ fn controller_away() {
         "it cannot have ended"
     );
     rig.start_again();
-    let end = ends_by_itself(&program.home().join("run"), LONG);
-    figure(format_args!(
-        "controller away for 60 s: the run ended {:.1} s after it went, {}",
-        (end - away) as f64 / 1e3,
-        calls.count()
-    ));
-    did_everything_once(&program, &run);
+    ends_once("controller away for 60 s", away, &program, &calls, &run);
 }
 
 /// What `sbatch` had sent when it gave up is read when the controller goes on: the job exists although the
 /// submission failed.
 fn controller_hangs() {
     let rig = Rig::start(&[]);
-    let (program, calls) = Calls::of(rig.program());
-    let run = submitted(
-        &program,
-        &twelve("touch {run_dir}/started; sleep 5", "sleep 1"),
-    );
-    wait_for("the list to start", || {
-        program.home().join("run/started").exists()
-    });
+    let (program, calls, run) = list_started(&rig);
     rig.freeze("slurmctld");
     let away = now_ms();
     std::thread::sleep(Duration::from_secs(70));
     rig.thaw("slurmctld");
-    let end = ends_by_itself(&program.home().join("run"), LONG);
-    figure(format_args!(
-        "controller hangs for 70 s: the run ended {:.1} s after it hung, {}",
-        (end - away) as f64 / 1e3,
-        calls.count()
-    ));
-    did_everything_once(&program, &run);
+    ends_once("controller hangs for 70 s", away, &program, &calls, &run);
 }
 
 fn database_away() {
     let rig = Rig::start(&[]);
-    let (program, calls) = Calls::of(rig.program());
-    let run = submitted(
-        &program,
-        &twelve("touch {run_dir}/started; sleep 5", "sleep 1"),
-    );
-    wait_for("the list to start", || {
-        program.home().join("run/started").exists()
-    });
+    let (program, calls, run) = list_started(&rig);
     rig.freeze("slurmdbd");
     let away = now_ms();
-    let end = ends_by_itself(&program.home().join("run"), LONG);
-    figure(format_args!(
-        "database hangs: the run ended after {:.1} s, {}",
-        (end - away) as f64 / 1e3,
-        calls.count()
-    ));
-    did_everything_once(&program, &run);
+    ends_once("database hangs", away, &program, &calls, &run);
     rig.thaw("slurmdbd");
     rig.stop("slurmdbd");
     // A killed task needs what the batch system says.

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use super::case::{Case, array, single, takes, with};
 use crate::engine::ElementState;
 use crate::rundir::DispatchMode;
-use crate::scheduler::FailedParent;
+use crate::scheduler::{Capabilities, FailedParent};
 
 /// A list, an array over it, and an array chained to that.
 fn chain() -> Case {
@@ -15,6 +15,15 @@ fn chain() -> Case {
         array("half", "int", &[takes("square", "int")]),
         single("sum", "int", &[takes("half", "list[int]")]),
     ])
+}
+
+/// Returns what is planned for [`chain`] once its width is known, by a batch system like that.
+fn planned_chain(change: impl FnOnce(&mut Capabilities)) -> String {
+    let mut case = chain();
+    change(&mut case.capabilities);
+    case.plan();
+    case.succeed("split", &[4]);
+    case.planned_by("d1")
 }
 
 #[test]
@@ -121,11 +130,8 @@ fn element_wise_only_between_arrays_of_the_same_elements_and_batch() {
 
 #[test]
 fn whole_arrays_where_the_batch_system_knows_no_elements() {
-    let mut case = chain();
-    case.capabilities.element_wise = false;
-    case.plan();
-    case.succeed("split", &[4]);
-    assert_snapshot!(case.planned_by("d1"), @"
+    let plan = planned_chain(|capabilities| capabilities.element_wise = false);
+    assert_snapshot!(plan, @"
     width square = 4
     send square[0..4] after -
     width half = 4
@@ -139,12 +145,11 @@ fn whole_arrays_where_the_batch_system_knows_no_elements() {
 /// finds that it has failed.
 #[test]
 fn elements_wait_for_the_end_of_theirs_where_failures_hold_their_children() {
-    let mut case = chain();
-    case.capabilities.failed_parent = FailedParent::PendForever;
-    case.capabilities.element_wise_any = true;
-    case.plan();
-    case.succeed("split", &[4]);
-    assert_snapshot!(case.planned_by("d1"), @"
+    let plan = planned_chain(|capabilities| {
+        capabilities.failed_parent = FailedParent::PendForever;
+        capabilities.element_wise_any = true;
+    });
+    assert_snapshot!(plan, @"
     width square = 4
     send square[0..4] after -
     width half = 4
@@ -159,12 +164,9 @@ fn elements_wait_for_the_end_of_theirs_where_failures_hold_their_children() {
 #[test]
 fn nothing_waits_for_an_element_that_may_never_release_it() {
     for failed_parent in [FailedParent::Deleted, FailedParent::PendForever] {
-        let mut case = chain();
-        case.capabilities.failed_parent = failed_parent;
-        case.plan();
-        case.succeed("split", &[4]);
+        let plan = planned_chain(|capabilities| capabilities.failed_parent = failed_parent);
         insta::allow_duplicates! {
-            assert_snapshot!(case.planned_by("d1"), @"
+            assert_snapshot!(plan, @"
             width square = 4
             send square[0..4] after -
             width half = 4
