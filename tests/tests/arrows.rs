@@ -10,12 +10,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("reflow-conformance", &["reflow-core"]),
     ("reflow-backend-local", &["reflow-core"]),
     ("reflow-backend-lsf", &["reflow-core"]),
+    ("reflow-backend-pbs", &["reflow-core"]),
     ("reflow-backend-slurm", &["reflow-core"]),
     (
         "reflow",
         &[
             "reflow-core",
             "reflow-backend-local",
+            "reflow-backend-pbs",
             "reflow-backend-slurm",
             "reflow-conformance",
         ],
@@ -25,6 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "reflow-core",
             "reflow-backend-local",
+            "reflow-backend-pbs",
             "reflow-backend-slurm",
             "reflow-conformance",
             "reflow",
