@@ -70,7 +70,7 @@ pub(crate) enum Command {
     Runs(runs::Args),
     Dag(dag::Args),
     Describe(describe::Args),
-    /// List or stop backends.
+    /// List, check or stop backends.
     #[command(subcommand)]
     Backend(backend::Command),
     Doctor(doctor::Args),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// What was asked for is done.
     Done = 0,
-    /// The run failed or was cancelled.
+    /// The run failed or was cancelled, or what was looked at is not as it should be.
     RunFailed = 1,
     /// The request was wrong: usage, configuration, workflow, run directory.
     Request = 2,
@@ -22,7 +22,10 @@ impl Exit {
     /// All ways to end, with what each one means.
     pub(crate) const ALL: [(Self, &'static str); 6] = [
         (Self::Done, "what was asked for is done"),
-        (Self::RunFailed, "the run failed or was cancelled"),
+        (
+            Self::RunFailed,
+            "the run failed or was cancelled, a case of `backend check` failed, or `doctor` found a problem",
+        ),
         (
             Self::Request,
             "the request was wrong: usage, configuration, workflow, run directory",

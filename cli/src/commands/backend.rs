@@ -1,3 +1,5 @@
+mod check;
+
 use clap::Subcommand;
 use reflow_backend_local::Stopped;
 use serde_json::json;
@@ -9,11 +11,12 @@ use crate::exit::Exit;
 use crate::output::{self, GOOD, STRONG, styled};
 use crate::render::table;
 
-/// List or stop backends.
+/// List, check or stop backends.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List the backends, and which one runs go to.
     List,
+    Check(check::Args),
     /// Stop the supervisor of the local backend.
     Stop {
         /// The backend. Only `local` has a process of its own.
@@ -28,6 +31,7 @@ pub(crate) enum Command {
 pub(crate) fn execute(context: &Context, command: &Command) -> Result<Exit, CliError> {
     match command {
         Command::List => list(context),
+        Command::Check(args) => check::execute(context, args),
         Command::Stop { name, force } => stop(context, name, *force),
     }
 }
