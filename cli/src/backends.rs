@@ -19,12 +19,26 @@ pub(crate) struct About {
 }
 
 /// The backends, by name.
-pub(crate) const ABOUT: [About; 2] = [
+pub(crate) const ABOUT: [About; 4] = [
     About {
         name: "local",
         purpose: "this machine, through a supervisor of your own",
         programs: &[],
         version: &[],
+    },
+    About {
+        name: "lsf",
+        purpose: "LSF and openlava, through bsub, bjobs, bhist and bkill",
+        programs: &[
+            "bsub", "bjobs", "bhist", "bkill", "bparams", "bqueues", "lsid",
+        ],
+        version: &["bsub", "-V"],
+    },
+    About {
+        name: "pbs",
+        purpose: "OpenPBS, PBS Professional and Torque, through qsub, qstat and qdel",
+        programs: &["qsub", "qstat", "qdel", "qselect"],
+        version: &["qstat", "--version"],
     },
     About {
         name: "slurm",
@@ -38,6 +52,8 @@ pub(crate) const ABOUT: [About; 2] = [
 pub(crate) fn registry() -> Registry {
     let mut registry = Registry::default();
     registry.register("local", reflow_backend_local::connect);
+    registry.register("lsf", reflow_backend_lsf::connect);
+    registry.register("pbs", reflow_backend_pbs::connect);
     registry.register("slurm", reflow_backend_slurm::connect);
     registry
 }
@@ -60,8 +76,8 @@ pub(crate) fn options(
     launcher: &[String],
     policy: &EnvironmentPolicy,
 ) -> ConnectOptions {
-    // Slurm hands the variables of `sbatch` on to the job, and the supervisor of local runs its own:
-    // what a job must not have must not be there in the first place.
+    // Slurm and LSF hand the variables of `sbatch` and `bsub` on to the job, and the supervisor of local
+    // runs its own: what a job must not have must not be there in the first place. PBS hands on none.
     let whole = backend.name != "local" && *policy == EnvironmentPolicy::Submit;
     let mut environment = if whole {
         surroundings.environment()

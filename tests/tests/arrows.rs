@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "reflow-core",
             "reflow-backend-local",
+            "reflow-backend-lsf",
             "reflow-backend-pbs",
             "reflow-backend-slurm",
             "reflow-conformance",
@@ -27,6 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "reflow-core",
             "reflow-backend-local",
+            "reflow-backend-lsf",
             "reflow-backend-pbs",
             "reflow-backend-slurm",
             "reflow-conformance",
