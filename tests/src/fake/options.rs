@@ -68,6 +68,8 @@ pub struct FakeOptions {
     pub slots: u32,
     /// The memory of the node in bytes.
     pub memory: u64,
+    /// The gpus of the node; none: the administrator has made no such resource.
+    pub gpus: Option<u32>,
     /// The queues, the default one first.
     pub queues: Vec<Queue>,
     /// How long a job is known after its end; none: it is unknown at once.
@@ -119,6 +121,7 @@ impl FakeOptions {
             server: server.to_owned(),
             slots: 16,
             memory: 64 << 30,
+            gpus: Some(4),
             queues,
             history: Some(match dialect {
                 // `job_history_duration`: two weeks by default.

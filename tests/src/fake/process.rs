@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt;
 use rustix::fs::Mode;
-use rustix::process::{Pid, Signal, WaitOptions, getsid, kill_process, umask, wait};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, umask, wait};
 
 use super::job::How;
 use super::rules::Launch;
@@ -108,9 +108,8 @@ pub(super) fn signal_sessions(signals: &BTreeMap<u32, i32>) {
         send(leader, signal);
     }
     for process in processes() {
-        let session = Pid::from_raw(process.cast_signed())
-            .and_then(|pid| getsid(Some(pid)).ok())
-            .map(|session| session.as_raw_nonzero().get().cast_unsigned());
+        // By getsid(2) it would be quicker, but rustix refuses the 0 of what has none.
+        let session = stat(process).map(|(_, session)| session);
         if let Some(&signal) = session.and_then(|session| signals.get(&session))
             && Some(process) != session
         {
@@ -125,7 +124,9 @@ pub(super) fn end_children() {
         let me = rustix::process::getpid().as_raw_nonzero().get();
         let mine: Vec<u32> = processes()
             .into_iter()
-            .filter(|process| parent(*process) == Some(me.cast_unsigned()))
+            .filter(|process| {
+                stat(*process).is_some_and(|(parent, _)| parent == me.cast_unsigned())
+            })
             .collect();
         if mine.is_empty() {
             return;
@@ -138,12 +139,15 @@ pub(super) fn end_children() {
     }
 }
 
-fn parent(process: u32) -> Option<u32> {
+/// Returns the parent and the session of a process.
+fn stat(process: u32) -> Option<(u32, u32)> {
     let stat = fs::read(format!("/proc/{process}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
-    // `pid (name) state ppid ...`; the name may hold anything.
+    // `pid (name) state ppid pgrp session ...`; the name may hold anything.
     let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(1)?.parse().ok()
+    let mut fields = rest.split_whitespace().skip(1);
+    let parent = fields.next()?.parse().ok()?;
+    Some((parent, fields.nth(1)?.parse().ok()?))
 }
 
 fn processes() -> Vec<u32> {

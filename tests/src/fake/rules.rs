@@ -118,7 +118,7 @@ pub enum Delivered {
 impl Cluster {
     /// Returns where the script of a job is kept.
     pub fn script(&self, number: u64) -> PathBuf {
-        self.directory.join("jobs").join(format!("{number}"))
+        self.directory.join("jobs").join(format!("{number}.SC"))
     }
 
     /// Returns a path for the spooled output of an element; `kind` tells its files apart.
