@@ -1,13 +1,14 @@
 //! Jobs that PBS holds for ever, because of what became of a job that they wait for.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reflow_core::scheduler::SchedulerError;
 
 use crate::connect::Pbs;
 use crate::parse::{Answer, Id, Part, Record};
 use crate::query;
+use crate::status::{self, ByNumber};
 
 /// How long ago a parent must have ended, by the server's own time, before a child that is still held
 /// counts as forgotten: the server releases it within moments.
@@ -37,12 +38,18 @@ pub(crate) async fn for_ever(
     // parent was gone before has been passed over.
     ids.extend(held.iter().map(|record| record.id.clone()));
     let later = query::jobs(pbs, &ids, false).await?;
-    Ok(later
+    Ok(forgotten(&later).map(|record| record.id.clone()).collect())
+}
+
+/// Returns the held jobs of an answer that also tells of all their parents, as far as they are known.
+pub(crate) fn forgotten(later: &Answer) -> impl Iterator<Item = &Record> {
+    let by_number = status::by_number(later);
+    let is_forgotten = move |record: &&Record| is_forgotten(record, &by_number, later.now);
+    later
         .records
         .iter()
-        .filter(|record| is_held(record) && is_forgotten(record, &later))
-        .map(|record| record.id.clone())
-        .collect())
+        .filter(|record| is_held(record))
+        .filter(is_forgotten)
 }
 
 fn is_held(record: &Record) -> bool {
@@ -62,14 +69,13 @@ fn parents(record: &Record) -> Vec<String> {
 
 /// Whether what the job waits for cannot come any more: one parent has ended without having run, or all
 /// have ended or are unknown, and not just now.
-fn is_forgotten(record: &Record, later: &Answer) -> bool {
+fn is_forgotten(record: &Record, known: &ByNumber<'_>, now: Option<SystemTime>) -> bool {
     let mut all_are_over = true;
     for parent in parents(record) {
-        let id = Id::parse(&parent);
-        let known = later.records.iter().find(|known| {
-            Id::parse(&known.id).zip(id).is_some_and(|(known, id)| {
-                known == id || (known.part == id.part && known.is_same_job(&id))
-            })
+        let known = Id::parse(&parent).and_then(|id| {
+            let (_, known) = (known.get(id.number)?.iter())
+                .find(|(known, _)| known.part == id.part && known.is_same_job(&id))?;
+            Some(*known)
         });
         let Some(known) = known else {
             continue;
@@ -78,7 +84,7 @@ fn is_forgotten(record: &Record, later: &Answer) -> bool {
         if has_ended && known.substate == Some(91) && !known.has_run() {
             return true;
         }
-        let long_ago = known.ended().zip(later.now).is_some_and(|(ended, now)| {
+        let long_ago = known.ended().zip(now).is_some_and(|(ended, now)| {
             now.duration_since(ended)
                 .is_ok_and(|passed| passed > RELEASED_BY_THEN)
         });

@@ -10,6 +10,8 @@ mod config;
 mod connect;
 mod fault;
 mod find;
+#[doc(hidden)]
+pub mod fuzzing;
 mod held;
 mod outcome;
 mod parse;

@@ -235,7 +235,7 @@ fn resources(flags: &mut Flags, pbs: &Pbs, resources: &Resources) -> Result<(), 
         flags.short_if('l', time.map(|v| format!("walltime={v}")));
         if qos.is_some() {
             return Err(select::unsupported(
-                "PBS has no quality of service: choose a `partition` (queue), or use `extra`",
+                "PBS has no quality of service for `qos`: choose a `partition` (queue), or use `extra`",
             ));
         }
     }

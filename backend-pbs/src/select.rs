@@ -143,7 +143,7 @@ pub(crate) fn nodes(resources: &Resources) -> Result<Option<String>, SchedulerEr
         Some((None, count)) => format!(":gpus={count}"),
         Some((Some(kind), _)) => {
             return Err(unsupported(&format!(
-                "Torque has no types of GPUs: ask for nodes that have `{kind}` by `constraint`, or through `extra`"
+                "Torque has no types of GPUs for `gpus`: ask for nodes that have `{kind}` by `constraint`, or through `extra`"
             )));
         }
     };
@@ -185,7 +185,7 @@ fn gpus(gpus: Option<&str>, resource: Option<&str>) -> Result<String, SchedulerE
             Some(resource) => format!(":ngpus={count}:{resource}={kind}"),
             None => {
                 return Err(unsupported(&format!(
-                    "PBS has no types of GPUs of its own: set `backend.pbs.gpu_type_resource` to the resource that holds them here, such as `gpu_model`, to ask for `{kind}`"
+                    "PBS has no types of GPUs of its own for `gpus`: set `backend.pbs.gpu_type_resource` to the resource that holds them here, such as `gpu_model`, to ask for `{kind}`"
                 )));
             }
         },

@@ -20,6 +20,19 @@ pub(crate) async fn status(pbs: &Pbs, jobs: &[JobId]) -> Result<Vec<JobStatus>, 
     Ok(read(pbs.dialect, jobs, &answer, &held))
 }
 
+/// Records by the number of their job.
+pub(crate) type ByNumber<'a> = HashMap<&'a str, Vec<(Id<'a>, &'a Record)>>;
+
+pub(crate) fn by_number(answer: &Answer) -> ByNumber<'_> {
+    let mut by_number = ByNumber::new();
+    for record in &answer.records {
+        if let Some(id) = Id::parse(&record.id) {
+            by_number.entry(id.number).or_default().push((id, record));
+        }
+    }
+    by_number
+}
+
 /// Makes the states of `jobs` out of an answer. `held` are jobs that wait for what cannot come.
 pub(crate) fn read(
     dialect: Dialect,
@@ -27,12 +40,7 @@ pub(crate) fn read(
     answer: &Answer,
     held: &HashSet<String>,
 ) -> Vec<JobStatus> {
-    let mut by_number: HashMap<&str, Vec<(Id<'_>, &Record)>> = HashMap::new();
-    for record in &answer.records {
-        if let Some(id) = Id::parse(&record.id) {
-            by_number.entry(id.number).or_default().push((id, record));
-        }
-    }
+    let by_number = by_number(answer);
     jobs.iter()
         .map(|job| {
             let asked = Id::parse(job.as_str());

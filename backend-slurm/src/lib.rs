@@ -9,6 +9,8 @@ mod config;
 mod connect;
 mod fault;
 mod find;
+#[doc(hidden)]
+pub mod fuzzing;
 mod parse;
 mod partition;
 mod query;

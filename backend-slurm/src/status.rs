@@ -134,7 +134,7 @@ async fn ask_accounting(slurm: &Slurm, cluster: Option<&str>, numbers: &str) -> 
 ///
 /// The queue knows everything that has not ended. So an accounting line that has not ended is out of
 /// date, and makes what it is about unknown.
-fn combine(job: &JobId, queued: &[Row], recorded: &[Row]) -> JobStatus {
+pub(crate) fn combine(job: &JobId, queued: &[Row], recorded: &[Row]) -> JobStatus {
     let mut elements: BTreeMap<u32, JobState> = BTreeMap::new();
     let mut whole = None;
     let mut is_behind = false;

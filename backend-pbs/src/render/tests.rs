@@ -314,8 +314,8 @@ fn what_pbs_cannot_do_is_refused_by_name() {
         error.to_string()
     };
     let openpbs = |change: &dyn Fn(&mut JobRequest)| refused(Dialect::OpenPbs, change);
-    insta::assert_snapshot!(openpbs(&|job| job.resources.qos = Some("high".into())), @"PBS has no quality of service: choose a `partition` (queue), or use `extra`");
-    insta::assert_snapshot!(openpbs(&|job| job.resources.gpus = Some("a100:2".into())), @"PBS has no types of GPUs of its own: set `backend.pbs.gpu_type_resource` to the resource that holds them here, such as `gpu_model`, to ask for `a100`");
+    insta::assert_snapshot!(openpbs(&|job| job.resources.qos = Some("high".into())), @"PBS has no quality of service for `qos`: choose a `partition` (queue), or use `extra`");
+    insta::assert_snapshot!(openpbs(&|job| job.resources.gpus = Some("a100:2".into())), @"PBS has no types of GPUs of its own for `gpus`: set `backend.pbs.gpu_type_resource` to the resource that holds them here, such as `gpu_model`, to ask for `a100`");
     insta::assert_snapshot!(openpbs(&|job| job.resources.exclusive = Some(Exclusive::User)), @r#"PBS has no nodes that are shared with jobs of the same user alone: `exclusive = "user"`"#);
     insta::assert_snapshot!(openpbs(&|job| job.resources.constraint = Some("ib|ssd".into())), @"PBS takes features of nodes of which all must hold, such as `ib&arch=zen4`: `constraint` is `ib|ssd`");
     insta::assert_snapshot!(openpbs(&|job| {
@@ -338,7 +338,7 @@ fn what_pbs_cannot_do_is_refused_by_name() {
         job.array = Some(ArrayRequest { count: 2, at_most: None });
     }), @"PBS puts the index in the place of `^array_index^` in an output path: `/scratch/^array_index^`");
     let torque = |change: &dyn Fn(&mut JobRequest)| refused(Dialect::Torque, change);
-    insta::assert_snapshot!(torque(&|job| job.resources.gpus = Some("a100:2".into())), @"Torque has no types of GPUs: ask for nodes that have `a100` by `constraint`, or through `extra`");
+    insta::assert_snapshot!(torque(&|job| job.resources.gpus = Some("a100:2".into())), @"Torque has no types of GPUs for `gpus`: ask for nodes that have `a100` by `constraint`, or through `extra`");
     insta::assert_snapshot!(torque(&|job| job.resources.constraint = Some("arch=zen4".into())), @"a node of Torque has properties without values: `constraint` has `arch=zen4`");
     insta::assert_snapshot!(torque(&|job| job.output.stderr = "/scratch/$HOME".into()), @"PBS cannot write output to a path with a `$`: `/scratch/$HOME`");
     let mut job = request();
