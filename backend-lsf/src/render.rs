@@ -195,4 +195,4 @@ fn invalid(message: String) -> SchedulerError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
