@@ -56,7 +56,7 @@ async fn ask_queue(lsf: &Lsf) -> Result<Vec<Named>, SchedulerError> {
     let answer = query::ask(lsf, &argv).await?;
     let named = parse::names(lsf.format, &answer.stdout());
     // An empty answer is no answer: with no jobs, `bjobs` says so.
-    if named.is_empty() && !answer.is_nothing() {
+    if answer.is_cut_off() || (named.is_empty() && !answer.is_nothing()) {
         return Err(answer.error("could not read the answer of `bjobs`"));
     }
     Ok(named)
@@ -68,7 +68,7 @@ async fn ask_history(lsf: &Lsf) -> Result<Vec<Named>, SchedulerError> {
     argv.extend(logs.iter().flat_map(|logs| ["-n", logs.as_str()]));
     let answer = query::ask(lsf, &argv).await?;
     let named = parse::history_names(&answer.stdout());
-    if named.is_empty() && !answer.is_nothing() {
+    if answer.is_cut_off() || (named.is_empty() && !answer.is_nothing()) {
         return Err(answer.error("could not read the answer of `bhist`"));
     }
     Ok(named)

@@ -10,6 +10,8 @@ mod connect;
 mod dialect;
 mod fault;
 mod find;
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod memory;
 mod parents;

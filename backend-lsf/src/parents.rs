@@ -39,6 +39,9 @@ pub(crate) async fn ask<'a>(
         argv.extend(lsf.format.name_arguments());
         argv.extend(part);
         let answer = query::ask(lsf, &argv).await?;
+        if answer.is_cut_off() {
+            return Err(answer.error("could not read the answer of `bjobs`"));
+        }
         let known = parse::names(lsf.format, &answer.stdout());
         let missing = parse::not_found(&answer.stderr());
         let says_nothing = answer.is_nothing();

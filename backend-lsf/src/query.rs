@@ -51,6 +51,11 @@ impl Answer {
         self.0.success()
     }
 
+    /// Whether it ends within a line: what is missing may be in the queue all the same.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.0.is_cut_off()
+    }
+
     /// Whether this is an answer, also where it says that there is nothing: the exit status of `bjobs` is no
     /// sign, it differs between versions and settings.
     pub(crate) fn is_answer(&self) -> bool {

@@ -53,6 +53,16 @@ fn collect(into: &mut Rows, rows: Vec<Row>) {
     }
 }
 
+/// What these rows alone say of their jobs.
+pub(crate) fn of_rows(rows: Vec<Row>) -> Vec<JobStatus> {
+    let mut by_job = Rows::new();
+    collect(&mut by_job, rows);
+    by_job
+        .iter()
+        .filter_map(|(job, rows)| Some(combine(&JobId::new(job.clone()).ok()?, rows, &[])))
+        .collect()
+}
+
 /// Whether an element was forgotten before others of its array, or ended by a signal of unknown origin.
 fn needs_history(rows: &[Row]) -> bool {
     rows.iter().any(|row| row.is_doubtful) || has_gaps(rows)
@@ -78,6 +88,9 @@ async fn ask_queue(lsf: &Lsf, numbers: &[&str]) -> Result<Vec<Row>, SchedulerErr
     argv.extend(numbers);
     let answer = query::ask(lsf, &argv).await?;
     let unread = "could not read the answer of `bjobs`";
+    if answer.is_cut_off() {
+        return Err(answer.error(unread));
+    }
     let rows = match lsf.format {
         Format::Custom => parse::custom(&answer.stdout(), now())
             .map_err(|line| answer.error(unread).with_context("line", line))?,
