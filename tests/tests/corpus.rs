@@ -9,6 +9,10 @@ type Parser = fn(&[u8]) -> Option<usize>;
 
 /// Each target of `fuzz/` with its parser.
 const TARGETS: &[(&str, Parser)] = &[
+    ("lsf_custom", reflow_backend_lsf::fuzzing::lsf_custom),
+    ("lsf_long", reflow_backend_lsf::fuzzing::lsf_long),
+    ("lsf_names", reflow_backend_lsf::fuzzing::lsf_names),
+    ("lsf_site", reflow_backend_lsf::fuzzing::lsf_site),
     ("pbs_json", reflow_backend_pbs::fuzzing::pbs_json),
     ("pbs_objects", reflow_backend_pbs::fuzzing::pbs_objects),
     ("pbs_text", reflow_backend_pbs::fuzzing::pbs_text),

@@ -38,7 +38,11 @@ pub(super) fn add(
     flags.short_if('q', partition);
     flags.short_if('P', account.as_ref());
     if let Some(class) = qos {
-        ibm_only(dialect, "qos", "it has no service classes (`-sla`)")?;
+        ibm_only(
+            dialect,
+            "qos",
+            "it has no service classes (`-sla`): leave it out",
+        )?;
         flags.word("-sla");
         flags.word(class);
     }
@@ -46,7 +50,7 @@ pub(super) fn add(
         ibm_only(
             dialect,
             "reservation",
-            "it has no advance reservations (`-U`)",
+            "it has no advance reservations (`-U`): leave it out",
         )?;
         flags.short('U', reservation);
     }
@@ -97,7 +101,7 @@ pub(super) fn add(
         Some(Exclusive::User) => {
             return refuse(
                 "exclusive",
-                "LSF shares a node with nobody or with everybody",
+                "LSF shares a node with nobody or with everybody: use `node`, or leave it out",
             );
         }
     }
@@ -180,7 +184,7 @@ fn warning(flags: &mut Flags, dialect: Dialect, signal: &Signal) -> Result<(), S
     ibm_only(
         dialect,
         "signal",
-        "it sends no signal before the run limit (`-wa`, `-wt`)",
+        "it sends no signal before the run limit (`-wa`, `-wt`): leave it out",
     )?;
     flags.word("-wa");
     flags.word(&signal.name);

@@ -438,15 +438,15 @@ fn what_lsf_cannot_do_is_refused_by_name() {
         assert_eq!(error.kind(), SchedulerErrorKind::Unsupported);
         error.to_string()
     };
-    insta::assert_snapshot!(refused(&ibm(), |r| r.exclusive = Some(Exclusive::User)), @"this LSF does not have `exclusive`: LSF shares a node with nobody or with everybody");
+    insta::assert_snapshot!(refused(&ibm(), |r| r.exclusive = Some(Exclusive::User)), @"this LSF does not have `exclusive`: LSF shares a node with nobody or with everybody: use `node`, or leave it out");
     insta::assert_snapshot!(refused(&ibm(), |r| (r.tasks, r.nodes) = (Some(5), Some(4))), @"5 `tasks` on 4 `nodes`: LSF places the same number on each node, so `tasks` must be a multiple of `nodes`");
     let old = lsf(Dialect::Ibm(Some(Version([10, 1, 0, 0]))));
     insta::assert_snapshot!(refused(&old, |r| r.gpus = Some("2".into())), @"this LSF does not have `gpus`: `-gpu` with a model came with fix pack 6 of LSF 10.1: ask for them with `constraint` or `extra`, as your site has them");
     let lava = openlava();
     insta::assert_snapshot!(refused(&lava, |r| r.gpus = Some("2".into())), @"this LSF does not have `gpus`: it has no GPUs (`-gpu`): ask for them with `constraint` or `extra`, as your site has them");
-    insta::assert_snapshot!(refused(&lava, |r| r.qos = Some("high".into())), @"this LSF does not have `qos`: it has no service classes (`-sla`)");
-    insta::assert_snapshot!(refused(&lava, |r| r.reservation = Some("res".into())), @"this LSF does not have `reservation`: it has no advance reservations (`-U`)");
-    insta::assert_snapshot!(refused(&lava, |r| r.signal = Some(Signal { name: "USR1".into(), before: "90s".parse().expect("is a time") })), @"this LSF does not have `signal`: it sends no signal before the run limit (`-wa`, `-wt`)");
+    insta::assert_snapshot!(refused(&lava, |r| r.qos = Some("high".into())), @"this LSF does not have `qos`: it has no service classes (`-sla`): leave it out");
+    insta::assert_snapshot!(refused(&lava, |r| r.reservation = Some("res".into())), @"this LSF does not have `reservation`: it has no advance reservations (`-U`): leave it out");
+    insta::assert_snapshot!(refused(&lava, |r| r.signal = Some(Signal { name: "USR1".into(), before: "90s".parse().expect("is a time") })), @"this LSF does not have `signal`: it sends no signal before the run limit (`-wa`, `-wt`): leave it out");
     insta::assert_snapshot!(refused(&lava, |r| r.mail = Some(Mail { to: None, on: vec![MailEvent::Fail] })), @"this LSF does not have `mail`: it sends mail at every end or at none: use `end` in place of `fail`");
     let mut job = request();
     job.resources.constraint = Some("ib] rusage[mem=1".into());

@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|answer: &[u8]| {
+    reflow_backend_lsf::fuzzing::lsf_names(answer);
+});
