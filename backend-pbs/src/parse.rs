@@ -23,3 +23,6 @@ pub(crate) struct Answer {
     /// Jobs and elements, in the order of the answer.
     pub(crate) records: Vec<Record>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,3 +93,6 @@ fn combine<'a>(
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,3 +129,6 @@ fn refusal(output: &Output, kind: SchedulerErrorKind) -> SchedulerError {
         (_, None) => output.error(kind, "PBS refused the job"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,7 +40,8 @@ pub(crate) fn answer(text: &str) -> Result<Answer, String> {
         }
     }
     take(&mut answer, attribute);
-    if is_open || (answer.records.is_empty() && !text.trim().is_empty()) {
+    let is_cut = is_open || !(text.is_empty() || text.ends_with('\n'));
+    if is_cut || (answer.records.is_empty() && !text.trim().is_empty()) {
         return Err(text.lines().next_back().unwrap_or_default().to_owned());
     }
     Ok(answer)
