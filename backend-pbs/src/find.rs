@@ -3,15 +3,45 @@ use std::collections::BTreeSet;
 use reflow_core::id::{JobId, Tag};
 use reflow_core::scheduler::{Found, SchedulerError, SchedulerErrorKind};
 
+use crate::config::Dialect;
 use crate::connect::Pbs;
 use crate::parse::Id;
 use crate::{fault, query};
 
-/// Looks jobs up by name: `qselect -N` for each tag, with those that have ended.
+/// Looks jobs up by name, those that have ended as well.
+pub(crate) async fn find(pbs: &Pbs, tags: &[Tag]) -> Result<Vec<Found>, SchedulerError> {
+    match pbs.dialect {
+        Dialect::OpenPbs => select(pbs, tags).await,
+        Dialect::Torque if tags.is_empty() => Ok(Vec::new()),
+        Dialect::Torque => list(pbs, tags).await,
+    }
+}
+
+/// Asks Torque about all jobs at once. Its elements have names of their own, `NAME-3`, which `qselect` does
+/// not find by that of their array.
+async fn list(pbs: &Pbs, tags: &[Tag]) -> Result<Vec<Found>, SchedulerError> {
+    let answer = query::jobs_of_all(pbs).await?;
+    let of = |tag: &Tag| -> BTreeSet<JobId> {
+        let is_of = |name: &str| {
+            let index = name.strip_prefix(tag.as_str());
+            index.is_some_and(|index| index.is_empty() || index.starts_with('-'))
+        };
+        (answer.records.iter())
+            .filter(|record| record.name.as_deref().is_some_and(is_of))
+            .filter_map(|record| JobId::new(Id::parse(&record.id)?.whole()).ok())
+            .collect()
+    };
+    Ok(tags
+        .iter()
+        .map(|tag| found(of(tag), pbs.capabilities.history.is_some()))
+        .collect())
+}
+
+/// Asks OpenPBS with `qselect -N` for each tag.
 ///
 /// The server looks through its names and answers with ids alone. The other way, one `qstat` of all jobs,
 /// would bring everybody's jobs of two weeks, each with its whole environment.
-pub(crate) async fn find(pbs: &Pbs, tags: &[Tag]) -> Result<Vec<Found>, SchedulerError> {
+async fn select(pbs: &Pbs, tags: &[Tag]) -> Result<Vec<Found>, SchedulerError> {
     let (a, b, c, d) = tokio::try_join!(
         lane(pbs, tags, 0),
         lane(pbs, tags, 1),
@@ -22,6 +52,17 @@ pub(crate) async fn find(pbs: &Pbs, tags: &[Tag]) -> Result<Vec<Found>, Schedule
     Ok((0..tags.len())
         .filter_map(|position| lanes[position % 4].next())
         .collect())
+}
+
+/// A name that nobody has is absent only where ended jobs are remembered.
+fn found(jobs: BTreeSet<JobId>, remembers: bool) -> Found {
+    if !jobs.is_empty() {
+        Found::Present(jobs.into_iter().collect())
+    } else if remembers {
+        Found::Absent
+    } else {
+        Found::Unknowable
+    }
 }
 
 /// Looks up every fourth tag.
@@ -55,14 +96,7 @@ async fn look_up(pbs: &Pbs, tag: &Tag) -> Result<Found, SchedulerError> {
                 )
                 .with_context("line", line)
         })?;
-        let remembers = with_history || (!pbs.has_history() && pbs.capabilities.history.is_some());
-        return Ok(if !jobs.is_empty() {
-            Found::Present(jobs.into_iter().collect())
-        } else if remembers {
-            Found::Absent
-        } else {
-            Found::Unknowable
-        });
+        return Ok(found(jobs, with_history));
     }
 }
 

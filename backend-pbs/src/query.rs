@@ -32,12 +32,18 @@ pub(crate) async fn jobs(
     elements: bool,
 ) -> Result<Answer, SchedulerError> {
     let mut answer = Answer::default();
+    // Without an id, `qstat` would tell of all jobs: for none, there is no part here.
     for part in client::parts(ids, MOST_IDS) {
         let some = ask_jobs(pbs, part, elements).await?;
         answer.now = some.now;
         answer.records.extend(some.records);
     }
     Ok(answer)
+}
+
+/// Asks Torque about all jobs of all users.
+pub(crate) async fn jobs_of_all(pbs: &Pbs) -> Result<Answer, SchedulerError> {
+    ask_jobs(pbs, &[], false).await
 }
 
 async fn ask_jobs(pbs: &Pbs, ids: &[String], elements: bool) -> Result<Answer, SchedulerError> {
@@ -69,7 +75,8 @@ fn read(pbs: &Pbs, output: &Output) -> Result<Answer, SchedulerError> {
         return Err(failed(output, "`qstat` failed"));
     }
     let text = output.stdout_text();
-    if is_partial && text.trim().is_empty() {
+    let asks_all = output.argv.last().is_some_and(|word| word == "-f");
+    if text.trim().is_empty() && (is_partial || asks_all) {
         return Ok(Answer::default());
     }
     let answer = if pbs.json {

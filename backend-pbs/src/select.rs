@@ -111,7 +111,7 @@ pub(crate) fn place(resources: &Resources) -> Result<Option<&'static str>, Sched
     Ok(match (resources.exclusive, is_scattered) {
         (Some(Exclusive::User), _) => {
             return Err(unsupported(
-                "PBS has no nodes that are shared with jobs of the same user alone: `exclusive = \"user\"`",
+                "PBS has no nodes that are shared with jobs of the same user alone: leave `exclusive` out, or set it to `node`",
             ));
         }
         (Some(Exclusive::Node), true) => Some("scatter:exclhost"),

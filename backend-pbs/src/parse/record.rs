@@ -7,6 +7,8 @@ use reflow_core::scheduler::Memory;
 pub(crate) struct Record {
     /// The id, whole.
     pub(crate) id: String,
+    /// The name, where the answer is text.
+    pub(crate) name: Option<String>,
     /// The letter of the state.
     pub(crate) state: Option<char>,
     /// What the state is in detail (91: deleted, 92: ended well, 93: failed).
@@ -59,6 +61,7 @@ impl Record {
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         let own = || Some(value.to_owned()).filter(|text| !text.is_empty());
         match name {
+            "Job_Name" => self.name = own(),
             "job_state" => self.state = value.chars().next(),
             "substate" => self.substate = value.parse().ok(),
             "Exit_status" | "exit_status" => self.exit = value.parse().ok(),
@@ -82,8 +85,8 @@ impl Record {
         }
     }
 
-    /// Whether [`set`](Self::set) does something with attributes of this name, or of this name and
-    /// something after it (`resources_used`).
+    /// Whether attributes of this name are wanted of JSON, or of this name and something after it
+    /// (`resources_used`). The name of a job is not: no one who reads JSON asks for it.
     pub(crate) fn wants(name: &str) -> bool {
         matches!(
             name,

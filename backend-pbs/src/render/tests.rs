@@ -316,7 +316,7 @@ fn what_pbs_cannot_do_is_refused_by_name() {
     let openpbs = |change: &dyn Fn(&mut JobRequest)| refused(Dialect::OpenPbs, change);
     insta::assert_snapshot!(openpbs(&|job| job.resources.qos = Some("high".into())), @"PBS has no quality of service for `qos`: choose a `partition` (queue), or use `extra`");
     insta::assert_snapshot!(openpbs(&|job| job.resources.gpus = Some("a100:2".into())), @"PBS has no types of GPUs of its own for `gpus`: set `backend.pbs.gpu_type_resource` to the resource that holds them here, such as `gpu_model`, to ask for `a100`");
-    insta::assert_snapshot!(openpbs(&|job| job.resources.exclusive = Some(Exclusive::User)), @r#"PBS has no nodes that are shared with jobs of the same user alone: `exclusive = "user"`"#);
+    insta::assert_snapshot!(openpbs(&|job| job.resources.exclusive = Some(Exclusive::User)), @"PBS has no nodes that are shared with jobs of the same user alone: leave `exclusive` out, or set it to `node`");
     insta::assert_snapshot!(openpbs(&|job| job.resources.constraint = Some("ib|ssd".into())), @"PBS takes features of nodes of which all must hold, such as `ib&arch=zen4`: `constraint` is `ib|ssd`");
     insta::assert_snapshot!(openpbs(&|job| {
         job.resources.partition = Some("short".into());
