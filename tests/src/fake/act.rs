@@ -136,6 +136,7 @@ impl Engine {
                 self.signals.push((now, process, 9));
             }
             (Action::Signal(signal), ElementState::Running) => {
+                element.signalled = true;
                 self.signals.push((now, process, *signal));
             }
             (Action::Hold | Action::Suspend, ElementState::Pending) => element.held = true,

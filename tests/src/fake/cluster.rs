@@ -67,6 +67,7 @@ impl Cluster {
             ended: None,
             outcome: None,
             process: 0,
+            signalled: false,
             undelivered: false,
         };
         let mut elements: Vec<Element> = match &submission.array {

@@ -73,7 +73,9 @@ impl Engine {
             return;
         };
         let element = &mut job.elements[position];
-        if element.state != ElementState::Running || element.stopping.is_some() {
+        // Where nothing more follows at the time limit, somebody can still want its end.
+        let is_urged = element.stopping == Some(Cause::Limit) && matches!(cause, Cause::Deleted(_));
+        if element.state != ElementState::Running || element.stopping.is_some() && !is_urged {
             return;
         }
         let process = element.process;

@@ -61,7 +61,8 @@ impl Engine {
                 Ok(number) => Answer::Taken(number),
                 Err(refusal) => Answer::Refused(refusal),
             },
-            Request::List(numbers) => Answer::Jobs(self.list(numbers.as_deref())),
+            Request::List(numbers) => Answer::Jobs(self.list(numbers.as_deref(), false)),
+            Request::History(numbers) => Answer::Jobs(self.list(numbers.as_deref(), true)),
             Request::Act {
                 targets,
                 by,
@@ -74,25 +75,17 @@ impl Engine {
         }
     }
 
-    fn list(&self, numbers: Option<&[u64]>) -> Vec<super::Job> {
-        let mut jobs: Vec<_> = match numbers {
-            None => self
-                .cluster
-                .jobs
-                .values()
-                .filter(|job| !job.forgotten)
-                .cloned()
-                .collect(),
-            Some(numbers) => {
-                let mut numbers = numbers.to_vec();
-                numbers.sort_unstable();
-                numbers.dedup();
-                numbers
-                    .into_iter()
-                    .filter_map(|number| self.cluster.known(number).cloned())
-                    .collect()
-            }
-        };
+    fn list(&self, numbers: Option<&[u64]>, forgotten: bool) -> Vec<super::Job> {
+        let jobs = &self.cluster.jobs;
+        let mut numbers = numbers.map_or_else(|| jobs.keys().copied().collect(), <[u64]>::to_vec);
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut jobs: Vec<_> = numbers
+            .iter()
+            .filter_map(|number| jobs.get(number))
+            .filter(|job| forgotten || !job.forgotten)
+            .cloned()
+            .collect();
         for job in &mut jobs {
             job.submission.environment.clear();
         }

@@ -60,6 +60,8 @@ pub struct Element {
     pub outcome: Option<Outcome>,
     /// Its process, which leads a session; 0 before it has one.
     pub process: u32,
+    /// Whether somebody has sent it a signal.
+    pub signalled: bool,
     /// Whether its output could not be delivered.
     pub undelivered: bool,
 }
@@ -139,6 +141,8 @@ pub enum Cause {
     Limit,
     /// This user wanted it.
     Deleted(String),
+    /// It used more memory than it may.
+    Memory,
     /// Its dependencies cannot be satisfied, and the batch system removes such jobs.
     Dependency,
 }

@@ -31,6 +31,7 @@ pub use cluster::Cluster;
 pub use engine::Engine;
 pub use harness::Fake;
 pub use job::{Cause, Counts, Element, ElementState, How, Job, Outcome, Waiting};
+pub use lsf::LsfOptions;
 pub use options::{Dialect, FakeOptions, Queue};
 pub use process::signal_number;
 pub use rules::{Delivered, Launch, Rules, Step, Verdict};

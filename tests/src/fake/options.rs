@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::lsf::LsfOptions;
+
 /// The batch systems that can be faked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Dialect {
@@ -94,6 +96,8 @@ pub struct FakeOptions {
     pub user: Option<String>,
     /// After what time without a client, and with nothing queued, the server ends.
     pub idle: Duration,
+    /// What only LSF has.
+    pub lsf: LsfOptions,
 }
 
 impl FakeOptions {
@@ -146,6 +150,7 @@ impl FakeOptions {
             home: None,
             user: None,
             idle: Duration::from_mins(5),
+            lsf: LsfOptions::default(),
         }
     }
 

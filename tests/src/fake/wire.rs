@@ -20,6 +20,8 @@ pub enum Request {
     /// Tell about jobs: [`Answer::Jobs`], in the order of their numbers, without what is forgotten or
     /// unknown.
     List(Option<Vec<u64>>),
+    /// Tell about jobs, those that are forgotten among them: [`Answer::Jobs`].
+    History(Option<Vec<u64>>),
     /// Do something to jobs: [`Answer::Acted`] with a result for each target, in their order.
     Act {
         /// Which.

@@ -327,6 +327,7 @@ fn comment(job: &Job, single: Option<usize>, server: &str) -> Option<String> {
     let end = match (&outcome.cause, &outcome.how) {
         (Some(Cause::Deleted(by)), _) => format!("terminated by {by}@{server}"),
         (Some(Cause::Limit), _) => "exceeded resource walltime".to_owned(),
+        (Some(Cause::Memory), _) => "exceeded resource mem".to_owned(),
         (Some(Cause::Dependency), _) => return None,
         (None, How::Exited(0)) => "finished".to_owned(),
         (None, _) => "failed".to_owned(),
