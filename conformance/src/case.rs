@@ -1,7 +1,7 @@
 use std::fmt;
 use std::pin::Pin;
 
-use reflow_core::scheduler::{SchedulerError, SubmitError, Walltime};
+use reflow_core::scheduler::{SchedulerError, SubmitError};
 
 use crate::{FaultyRig, Part, Rig, Setup, Site};
 
@@ -14,7 +14,7 @@ pub struct Case {
     pub clause: &'static str,
     /// What the batch system must be able to do.
     pub needs: Need,
-    /// Whether it takes minutes where the batch system counts walltimes in minutes.
+    /// Whether it waits for a limit of the batch system, which may take minutes.
     pub slow: bool,
     /// The case itself, on the fixture that it needs.
     pub fixture: Fixture,
@@ -23,7 +23,7 @@ pub struct Case {
 impl Case {
     /// Returns whether it takes minutes on `setup`: it is run only where somebody asks for all.
     pub fn is_slow(&self, setup: &Setup) -> bool {
-        self.slow && setup.shortest_walltime >= Walltime::from_seconds(60)
+        self.slow && !setup.quick_limits
     }
 }
 

@@ -26,9 +26,11 @@ pub struct Setup {
     pub mapped_partition: Option<(String, String)>,
     /// How long a job of a moment may take to end, the queue included.
     pub patience: Duration,
-    /// The shortest walltime that the batch system keeps. With less than a minute, cases about walltimes are
-    /// not slow.
+    /// The shortest walltime that the batch system keeps.
     pub shortest_walltime: Walltime,
+    /// Whether the shortest walltime and the lag are over within seconds: cases about walltimes are not slow
+    /// then.
+    pub quick_limits: bool,
     /// How long a job may run on after its walltime has ended: batch systems look at their jobs from
     /// time to time.
     pub limit_lag: Duration,
@@ -56,6 +58,7 @@ impl Setup {
             mapped_partition: None,
             patience: Duration::from_mins(10),
             shortest_walltime: Walltime::from_seconds(60),
+            quick_limits: false,
             limit_lag: Duration::from_mins(5),
             memory_enforced: false,
             // A thousand records is what the smallest limit of any batch system has it keep.

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         name: "slurm",
         system,
     };
-    run_suites(&arguments, &runtime, vec![suite])
+    run_suites(&arguments, &runtime, vec![suite], Vec::new())
 }
 
 /// Why the suite is not run here, if it is not.

@@ -45,12 +45,17 @@ impl From<Result<Setup, String>> for System {
 }
 
 /// Runs the suites as `cargo test` does, prints how many cases passed, failed and were ignored on each,
-/// and returns the exit code of the test program.
-pub fn run_suites(arguments: &Arguments, runtime: &Runtime, suites: Vec<Suite>) -> ExitCode {
+/// and returns the exit code of the test program. `more` are tests besides the suites.
+pub fn run_suites(
+    arguments: &Arguments,
+    runtime: &Runtime,
+    suites: Vec<Suite>,
+    more: Vec<Trial>,
+) -> ExitCode {
     let full = is_set("REFLOW_TEST_FULL");
     let mut arguments = arguments.clone();
     arguments.test_threads.get_or_insert(AT_ONCE);
-    let mut trials = Vec::new();
+    let mut trials = more;
     let mut tallies = Vec::new();
     for suite in suites {
         let tally = Tally::default();
