@@ -85,7 +85,7 @@ fn run(arguments: &Arguments, cases: &[Case], missing: Option<&'static str>) -> 
 }
 
 /// Returns whether tests were told that the machine has something.
-pub(crate) fn is_set(name: &str) -> bool {
+pub fn is_set(name: &str) -> bool {
     #[expect(
         clippy::disallowed_methods,
         reason = "a test binary is told by tests/run what the machine has"

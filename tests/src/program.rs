@@ -97,6 +97,18 @@ impl Program {
         Self::on("slurm")
     }
 
+    /// Returns the program in fresh surroundings, running on a backend whose programs are in `bin_dir`, with
+    /// other lines of `[backend.NAME]`.
+    pub fn over(backend: &'static str, bin_dir: &Path, settings: &str) -> Self {
+        let program = Self::on(backend);
+        let text = format!(
+            "[backend.{backend}]\nbin_dir = \"{}\"\n{settings}\n",
+            bin_dir.display()
+        );
+        let path = program.write("configuration/reflow.toml", &text);
+        program.with_variable("REFLOW_CONFIG", &path.display().to_string())
+    }
+
     fn on(backend: &'static str) -> Self {
         Self {
             binary: binary().to_owned(),

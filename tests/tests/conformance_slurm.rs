@@ -68,6 +68,8 @@ async fn setup(scratch: &Path) -> Result<Setup, String> {
     options.partitions.extend(mapped_partition.clone());
     Ok(Setup {
         rig: BTreeMap::from([(Part::SecondConnection, connect(&options).await?)]),
+        // tests/slurm-up sets `OverMemoryKill`.
+        memory_enforced: true,
         unknown_partition: Some("reflow-no-such-partition".into()),
         mapped_partition,
         faulty: Some(Arc::new(Clients {
