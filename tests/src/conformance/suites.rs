@@ -6,6 +6,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use reflow_conformance::{Case, CaseOutcome, Setup, cases, perform};
 use tokio::runtime::Runtime;
 
+use super::fakes::Rigged;
 use crate::cases::is_set;
 use crate::slurm::figure;
 
@@ -42,6 +43,14 @@ impl From<Result<Setup, String>> for System {
             Err(reason) => Self::Broken(reason),
         }
     }
+}
+
+/// Runs the suites over batch systems that last as long as it takes.
+pub fn run_rigged(arguments: &Arguments, runtime: &Runtime, rigged: Vec<Rigged>) -> ExitCode {
+    let (suites, lasting): (Vec<_>, Vec<_>) = rigged.into_iter().map(Rigged::take).unzip();
+    let code = run_suites(arguments, runtime, suites, Vec::new());
+    drop(lasting);
+    code
 }
 
 /// Runs the suites as `cargo test` does, prints how many cases passed, failed and were ignored on each,

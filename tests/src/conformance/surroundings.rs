@@ -8,7 +8,7 @@ use reflow_core::scheduler::{Resources, Scheduler};
 use tokio::runtime::Runtime;
 
 /// Returns what every job asks for: little.
-pub fn tiny() -> Resources {
+pub(super) fn tiny() -> Resources {
     Resources {
         mem: "64M".parse().ok(),
         time: "00:05:00".parse().ok(),
