@@ -150,11 +150,11 @@ id_type!(
 id_type!(
     /// What the batch system calls a submission: `123`, `123;cluster`, `123[].server`.
     ///
-    /// Never a number to compute with, and never shortened.
+    /// Never a number to compute with, and never shortened. One with U+FFFD in it was not read whole.
     JobId,
     "job id",
     "printable characters without spaces",
-    |text| !text.is_empty() && text.len() <= 500 && text.chars().all(|c| !c.is_control() && !c.is_whitespace())
+    |text| !text.is_empty() && text.len() <= 500 && !text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\u{fffd}')
 );
 
 impl Tag {
@@ -230,5 +230,6 @@ mod tests {
             );
         }
         assert!(JobId::new("7\n").is_err());
+        assert!(JobId::new(String::from_utf8_lossy(b"7.lo\xff")).is_err());
     }
 }

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use reflow_core::id::JobId;
-use reflow_core::scheduler::{ArrayRequest, DependencyKind, EndReason, JobState, Target};
+use reflow_core::scheduler::{
+    ArrayRequest, DependencyKind, EndReason, ExitStatus, JobState, Target,
+};
 use tokio::time::sleep;
 
 use super::settle::withdrawn;
@@ -29,6 +31,12 @@ pub(super) const CASES: &[Case] = &[
         cancelling_what_has_ended_or_never_was_is_no_error
     ),
     case!(Site, "C2", Need::NOTHING, a_running_job_ends_cancelled),
+    case!(
+        Site,
+        "T4",
+        Need::NOTHING,
+        cancellation_is_told_as_the_reason
+    ),
     case!(
         Site,
         "C2",
@@ -69,14 +77,43 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-/// Fails unless a job ends as cancelled, or is forgotten where all jobs are when they end.
+/// Fails unless an end fits a job that was cancelled: where the batch system does not tell that somebody
+/// cancelled it, the signal, or the exit status that shells make of it.
+fn fits_cancelled(end: &ExitStatus) -> Outcome {
+    let by_signal = end.signal.is_some() || end.code.is_some_and(|code| code > 128);
+    let fits = match end.reason {
+        EndReason::Cancelled => true,
+        EndReason::Failed => by_signal,
+        _ => false,
+    };
+    ensure!(fits, "it was cancelled, and ended with {end:?}");
+    Ok(())
+}
+
+/// Fails unless a job ends as one that was cancelled, or is forgotten where all jobs are when they end.
 async fn cancelled(site: &Site, job: &JobId) -> Outcome {
     match site.ended(job).await?.state {
-        JobState::Unknown => {}
-        JobState::Ended(end) => ensure_eq!(end.reason, EndReason::Cancelled),
-        other => return Err(Failure::new(format!("{other:?}"))),
+        JobState::Unknown => Ok(()),
+        JobState::Ended(end) => fits_cancelled(&end),
+        other => Err(Failure::new(format!("{other:?}"))),
     }
-    Ok(())
+}
+
+async fn cancellation_is_told_as_the_reason(site: &Site) -> Outcome {
+    let job = site
+        .submit(&site.shell("a", "touch on; exec sleep 300"))
+        .await?;
+    site.file("on").await?;
+    site.scheduler.cancel(&[Target::whole(job.clone())]).await?;
+    let end = site.end(&job).await?;
+    fits_cancelled(&end)?;
+    if end.reason == EndReason::Cancelled {
+        Ok(())
+    } else {
+        Err(Failure::does_not_apply(
+            "the batch system does not tell who ended a job, only by which signal",
+        ))
+    }
 }
 
 async fn cancelling_what_has_ended_or_never_was_is_no_error(site: &Site) -> Outcome {
@@ -131,10 +168,7 @@ async fn a_pending_job_never_starts_once_cancelled(site: &Site) -> Outcome {
     let parent = site.submit(&site.shell("a", "sleep 2")).await?;
     let child = after(site.shell("b", "touch ran"), &parent, DependencyKind::Any);
     let child = site.submit(&child).await?;
-    site.scheduler
-        .cancel(&[Target::whole(child.clone())])
-        .await?;
-    cancelled(site, &child).await?;
+    withdrawn(site, &child).await?;
     site.succeeded(&parent).await?;
     ensure!(!site.has("ran"), "it started");
     Ok(())
@@ -162,7 +196,8 @@ async fn other_elements_go_on(site: &Site) -> Outcome {
     }
     let targets = [1, 2].map(|index| Target::element(job.clone(), index));
     site.scheduler.cancel(&targets).await?;
-    let over = |state: &JobState| matches!(state, JobState::Ended(end) if end.reason == EndReason::Cancelled);
+    let over =
+        |state: &JobState| matches!(state, JobState::Ended(end) if fits_cancelled(end).is_ok());
     site.until(&job, "cancelled in part", |status| {
         status
             .elements
@@ -193,7 +228,7 @@ async fn a_running_array_is_cancelled_whole(site: &Site) -> Outcome {
         let JobState::Ended(end) = &element.state else {
             return Err(Failure::new(format!("{element:?}")));
         };
-        ensure_eq!(end.reason, EndReason::Cancelled);
+        fits_cancelled(end)?;
     }
     Ok(())
 }
@@ -233,7 +268,7 @@ async fn a_pending_element_never_starts_once_cancelled(site: &Site) -> Outcome {
     match element.map(|element| &element.state) {
         // Slurm forgets elements that were cancelled before they started.
         None | Some(JobState::Unknown) => Ok(()),
-        Some(JobState::Ended(end)) if end.reason == EndReason::Cancelled => Ok(()),
+        Some(JobState::Ended(end)) if end.reason != EndReason::Completed => Ok(()),
         Some(other) => Err(Failure::new(format!("element 2 is {other:?}"))),
     }
 }

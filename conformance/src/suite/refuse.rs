@@ -80,12 +80,10 @@ async fn is_too_large(site: &Site, job: &JobRequest) -> Outcome {
             withdrawn(site, &id).await?;
             match status.state {
                 JobState::Pending { never: true, .. } => {}
-                JobState::Pending {
-                    reason: Some(reason),
-                    ..
-                } => {
+                JobState::Pending { reason, .. } => {
                     return Err(Failure::does_not_apply(format!(
-                        "the batch system says why it waits, and not that it will for ever: {reason}"
+                        "the batch system does not say that it can never start, only: {}",
+                        reason.unwrap_or_default()
                     )));
                 }
                 other => return Err(Failure::new(format!("it was taken, and is {other:?}"))),
