@@ -26,7 +26,9 @@ impl Dialect {
             Self::OpenPbs => &[
                 "qsub", "qstat", "qdel", "qselect", "qsig", "qhold", "qrls", "qmgr", "pbsnodes",
             ],
-            Self::Torque => &["qsub", "qstat", "qdel", "qselect", "qsig", "qhold", "qrls", "qmgr"],
+            Self::Torque => &[
+                "qsub", "qstat", "qdel", "qselect", "qsig", "qhold", "qrls", "qmgr",
+            ],
             Self::Lsf | Self::OpenLava => &[
                 "bsub", "bjobs", "bkill", "bhist", "bqueues", "bhosts", "bparams", "bstop",
                 "bresume", "lsid",
