@@ -2,8 +2,10 @@
 
 mod configuration;
 mod dry_run;
+mod dry_run_resources;
 mod readme;
 mod reference;
+mod resources;
 mod run_local;
 mod support;
 mod unreachable;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::Sandbox;
+use crate::support::{SLURM_CONFIG, Sandbox};
 
 /// One task that ends when `go` is in the run directory.
 const GATED: &str = r#"
@@ -15,12 +15,6 @@ name = "gated"
 shell = "for i in $(seq 1200); do [ ! -e go ] || break; sleep 0.05; done; echo 7"
 returns = "int"
 "#;
-
-/// What a Slurm 22.05 answered to `scontrol show config`.
-const CONFIG: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../backend-slurm/tests/fixtures/scontrol-config-22.05.txt"
-);
 
 /// What Slurm's programs say when the controller is down.
 const DOWN: &str = "if [ -e \"$HERE/down\" ]; then\n\
@@ -51,7 +45,7 @@ echo $id
 fn with_slurm() -> Sandbox {
     let sandbox = Sandbox::with_workflow(GATED);
     fs_err::create_dir_all(sandbox.path().join("jobs")).expect("a directory can be made");
-    let config = format!("case \"$*\" in *'show config'*) cat '{CONFIG}';; esac");
+    let config = format!("case \"$*\" in *'show config'*) cat '{SLURM_CONFIG}';; esac");
     for (name, text) in [
         ("sbatch", SBATCH),
         ("scontrol", config.as_str()),

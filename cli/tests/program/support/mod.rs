@@ -1,9 +1,13 @@
 //! A place of its own for each test: no file, variable or process of the user is seen.
 
+mod stand_ins;
+
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use serde_json::Value;
+
+pub(crate) use stand_ins::{SLURM_CONFIG, System};
 
 /// The workflow that most tests use.
 pub(crate) const WORDCOUNT: &str = r#"
