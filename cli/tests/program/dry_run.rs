@@ -68,6 +68,8 @@ pub(crate) fn filtered(check: impl FnOnce()) {
         (r"\d{8}-\d{6}-[a-z2-7]{8}", "[ID]"),
         (r"\b([tdgw])[a-z2-7]{14}\b", "[${1}TAG]"),
         (r"--begin=\S+", "--begin=[TIME]"),
+        (r"-b [0-9:]+", "-b [TIME]"),
+        (r"-a [0-9]{12}\.[0-9]{2}", "-a [TIME]"),
         (r"pinned/[0-9a-f]{16}", "pinned/[DIGEST]"),
     ] {
         settings.add_filter(pattern, replacement);

@@ -20,19 +20,8 @@ pub(crate) const SLURM_CONFIG: &str = concat!(
     "/../backend-slurm/tests/fixtures/scontrol-config-22.05.txt"
 );
 
-/// A server of OpenPBS 23.06.06, in its JSON.
-const OPEN_PBS: &str = r#"case "$*" in
-*--version*) echo 'pbs_version = 23.06.06';;
-*-B*) echo '{"timestamp":1795366031,"pbs_version":"23.06.06","pbs_server":"localhost","Server":{"localhost":{"server_state":"Active","default_queue":"workq","job_history_enable":"True","max_array_size":10000,"pbs_version":"23.06.06"}}}';;
-*-Q*) echo '{"timestamp":1795366031,"pbs_version":"23.06.06","pbs_server":"localhost","Queue":{"workq":{"queue_type":"Execution","enabled":"True","started":"True"}}}';;
-esac"#;
-
-/// A server of Torque 6, in the text of its documentation.
-const TORQUE: &str = r#"case "$*" in
-*--version*) echo 'Version: 6.1.2'; echo 'Commit: 0';;
-*-B*) printf 'Server: host\n    server_state = Active\n    default_queue = batch\n    keep_completed = 300\n\n';;
-*-Q*) printf 'Queue: batch\n    queue_type = Execution\n    enabled = True\n    started = True\n\n';;
-esac"#;
+/// Where the backend for PBS keeps what servers answered.
+const PBS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../backend-pbs/tests/fixtures");
 
 const NO_JOBS: &str = "echo 'No unfinished job found' >&2; exit 255";
 const PARAMETERS: &str =
@@ -87,8 +76,21 @@ impl System {
                     ("scancel", String::new()),
                 ];
             }
-            Self::OpenPbs => vec![("qsub", "exit 1"), ("qstat", OPEN_PBS), ("qdel", "")],
-            Self::Torque => vec![("qsub", "exit 1"), ("qstat", TORQUE), ("qdel", "")],
+            Self::OpenPbs | Self::Torque => {
+                let (version, ending) = match self {
+                    Self::OpenPbs => ("pbs_version = 23.06.06", ".json"),
+                    _ => ("Version: 6.1.2", "-torque-6.1.txt"),
+                };
+                let answers = format!(
+                    "case \"$*\" in\n*--version*) echo '{version}';;\n*-B*) cat '{PBS}/server{ending}';;\n\
+                     *-Q*) cat '{PBS}/queues{ending}';;\nesac"
+                );
+                return vec![
+                    ("qsub", "exit 1".to_owned()),
+                    ("qstat", answers),
+                    ("qdel", String::new()),
+                ];
+            }
             Self::Lsf => vec![
                 (
                     "bsub",
