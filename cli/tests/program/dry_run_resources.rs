@@ -1,9 +1,9 @@
 //! `submit --dry-run` of a workflow that asks for everything, on every batch system.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use insta::assert_snapshot;
+use serde_json::Value;
 
 use crate::dry_run::{dry_run, filtered};
 use crate::support::{Sandbox, System};
@@ -77,34 +77,48 @@ fn sandbox(system: System) -> Sandbox {
 fn what_a_batch_system_does_not_have_is_refused_by_name_with_what_to_do() {
     for system in System::ALL {
         let sandbox = sandbox(system);
-        let mut found = BTreeSet::new();
-        for field in FIELDS {
-            sandbox.write("wordcount/reflow.toml", &workflow(&[field]));
-            let outcome = sandbox.outcome(&mut dry_run(&sandbox, system.backend(), &[]));
-            if outcome.code == Some(0) {
-                continue;
-            }
-            found.insert(field.0);
-            let shown = outcome.shown();
-            assert_eq!(outcome.code, Some(2), "{system:?}: {shown}");
-            for part in [
-                format!("the backend `{}` does not take", system.backend()),
-                "task `all`".to_owned(),
-                key(field.0).to_owned(),
-            ] {
-                assert!(
-                    shown.contains(&part),
-                    "{system:?} does not say {part}: {shown}"
-                );
-            }
+        let mut text = "[workflow]\nname = \"each\"\n".to_owned();
+        for (name, value) in FIELDS {
+            let (task, key) = (name.replace(' ', "_"), key(name));
+            let _ = writeln!(text, "[tasks.{task}]\nshell = \"true\"\n{key} = {value}");
+        }
+        sandbox.write("wordcount/reflow.toml", &text);
+        let mut command = dry_run(&sandbox, system.backend(), &["--json"]);
+        let outcome = sandbox.outcome(&mut command);
+        if refused(system).is_empty() {
+            assert_eq!(outcome.code, Some(0), "{}", outcome.shown());
+            continue;
+        }
+        assert_eq!(outcome.code, Some(2), "{}", outcome.shown());
+        let error = &outcome.json()["error"];
+        let backend = format!("the backend `{}` does not take", system.backend());
+        assert!(
+            error["message"]
+                .as_str()
+                .is_some_and(|it| it.contains(&backend))
+        );
+        let details: Vec<&str> = error["details"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        let expected = refused(system);
+        assert_eq!(details.len(), expected.len(), "{system:?}: {details:?}");
+        for (detail, field) in details.iter().zip(expected) {
+            let task = format!("task `{}`: ", field.replace(' ', "_"));
+            let words = detail.strip_prefix(&task);
+            let words = words.unwrap_or_else(|| panic!("{system:?}: {task} in {detail}"));
+            assert!(
+                words.contains(&format!("`{}", key(field))),
+                "{system:?}: {detail}"
+            );
             let advises = ["leave ", "use `", "ask for", "choose ", "set `"];
             assert!(
-                advises.iter().any(|words| shown.contains(words)),
-                "{system:?} does not say what to do: {shown}"
+                advises.iter().any(|advice| words.contains(advice)),
+                "{system:?} does not say what to do: {detail}"
             );
         }
-        let expected: BTreeSet<&str> = refused(system).iter().copied().collect();
-        assert_eq!(found, expected, "{system:?}");
     }
 }
 
@@ -180,7 +194,7 @@ fn everything_on_slurm() {
 
     cache: 0 elements would be taken from earlier runs; 2 elements would be submitted now
     ids: 1 to 5 stand for those that slurm will give; the names of jobs change with the id of the run
-    "#)
+    "#);
     });
 }
 
@@ -232,7 +246,7 @@ fn everything_on_open_pbs() {
 
     cache: 0 elements would be taken from earlier runs; 2 elements would be submitted now
     ids: 1 to 5 stand for those that pbs will give; the names of jobs change with the id of the run
-    "#)
+    "#);
     });
 }
 
@@ -283,7 +297,7 @@ fn everything_on_torque() {
 
     cache: 0 elements would be taken from earlier runs; 2 elements would be submitted now
     ids: 1 to 5 stand for those that pbs will give; the names of jobs change with the id of the run
-    "#)
+    "#);
     });
 }
 
@@ -350,7 +364,7 @@ fn everything_on_lsf() {
 
     cache: 0 elements would be taken from earlier runs; 2 elements would be submitted now
     ids: 1 to 5 stand for those that lsf will give; the names of jobs change with the id of the run
-    "#)
+    "#);
     });
 }
 
@@ -429,6 +443,6 @@ fn everything_on_openlava() {
 
     cache: 0 elements would be taken from earlier runs; 2 elements would be submitted now
     ids: 1 to 5 stand for those that lsf will give; the names of jobs change with the id of the run
-    "#)
+    "#);
     });
 }
