@@ -145,7 +145,7 @@ impl FakeOptions {
             },
             time_scale: 1.0,
             limit_poll: Duration::from_millis(300),
-            kill_delay: Duration::from_millis(800),
+            kill_delay: Duration::from_secs(2),
             deliver_for: Duration::from_secs(2),
             start_delay: Duration::ZERO,
             background_delay: Duration::from_millis(300),

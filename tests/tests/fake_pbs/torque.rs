@@ -48,6 +48,18 @@ fn a_directory_is_set() {
 }
 
 #[test]
+fn ends_have_names_and_numbers_of_their_own() {
+    let rig = open();
+    rig.write("sleep.sh", "sleep 60\n");
+    let id = rig.submit(&["-N", "mine", "-l", "walltime=1", "sleep.sh"]);
+    let text = full(&rig, &id, |text| text.contains("job_state = C"));
+    assert!(text.contains("    exit_status = -11\n"), "{text}");
+    assert!(text.contains("    start_time = "), "{text}");
+    assert!(text.contains("    comp_time = "), "{text}");
+    assert_eq!(rig.run(&["qselect", "-N", "mine"]).stdout, "0.localhost\n");
+}
+
+#[test]
 fn xml_instead_of_json() {
     let rig = open();
     let id = rig.submit(&["-h", "-v", "A=<b>", "ok.sh"]);

@@ -4,7 +4,7 @@ use crate::fake::client::Client;
 use crate::fake::{Answer, Job, Request};
 
 use super::directives::read;
-use super::{ask, attributes, id, print};
+use super::{ask, attributes, id, print, torque};
 
 /// Returns all jobs that the server tells about.
 pub(super) fn jobs(client: &Client, numbers: Option<Vec<u64>>) -> Result<Vec<Job>, u8> {
@@ -36,6 +36,8 @@ pub(super) fn qselect(client: &Client) -> u8 {
         Err(code) => return code,
     };
     let server = &client.options.server;
+    // By the manuals: "-x" is PBS's, and Torque selects among all that it knows, the complete among them.
+    let history = torque::is(client.dialect) || has('x') || has('H');
     let mut text = String::new();
     for job in &all {
         let users = of('u').is_none_or(|users| {
@@ -48,7 +50,7 @@ pub(super) fn qselect(client: &Client) -> u8 {
             && of('N').is_none_or(|name| name == job.submission.name)
             && of('q').is_none_or(|queue| queue.split('@').next() == Some(&job.submission.queue))
             && of('s').is_none_or(|states| states.contains(state))
-            && (!job.is_ended() || has('x') || has('H'))
+            && (!job.is_ended() || history)
             && (!has('H') || job.is_ended())
             && (!has('J') || job.is_array());
         if !is_chosen {

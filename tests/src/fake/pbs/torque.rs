@@ -11,7 +11,7 @@
 use serde_json::{Map, Value};
 
 use crate::fake::client::Client;
-use crate::fake::{Array, Dialect, FakeOptions, Submission};
+use crate::fake::{Array, Cause, Dialect, FakeOptions, Outcome, Submission};
 
 use super::attributes as open;
 use super::directives::Line;
@@ -132,6 +132,15 @@ pub(super) fn complain_ended(client: &Client, id: &str) -> u8 {
     low_byte(15018)
 }
 
+/// Returns a status as `exit_status` shows it: "Job Exit Status" of the documentation has its own number for
+/// a job over its walltime, -11 (JOB_EXEC_OVERLIMIT_WT).
+fn status(outcome: &Outcome) -> Option<i32> {
+    match outcome.cause {
+        Some(Cause::Limit) => Some(-11),
+        _ => exit_status(&outcome.how, outcome.cause.as_ref()),
+    }
+}
+
 /// Returns the attributes of a row.
 pub(super) fn attributes(options: &FakeOptions, (job, element): &Row) -> Map<String, Value> {
     let mut from = match element {
@@ -159,9 +168,12 @@ pub(super) fn attributes(options: &FakeOptions, (job, element): &Row) -> Map<Str
         "array_index",
         "max_run_subjobs",
         "run_count",
-        "stime",
     ] {
         from.remove(name);
+    }
+    if let Some(started) = from.remove("stime") {
+        from.insert("start_time".to_owned(), started);
+        from.insert("start_count".to_owned(), 1.into());
     }
     if let Some(state) = from.get_mut("job_state") {
         // Complete: "state C". An array that has begun is as what of it is left.
@@ -181,7 +193,7 @@ pub(super) fn attributes(options: &FakeOptions, (job, element): &Row) -> Map<Str
     }
     let status = single
         .and_then(|position| job.elements[position].outcome.as_ref())
-        .and_then(|outcome| exit_status(&outcome.how, outcome.cause.as_ref()));
+        .and_then(status);
     if let (Some(status), Some(_)) = (status, ended) {
         from.insert("exit_status".to_owned(), status.into());
     }
