@@ -67,6 +67,14 @@ fn parents(record: &Record) -> Vec<String> {
         .collect()
 }
 
+/// Whether the job was deleted before it ran: OpenPBS keeps it with substate 91; Torque as completed, with
+/// neither a start nor an exit status (`src/server/req_delete.c`).
+fn has_never_run(record: &Record) -> bool {
+    let is_deleted =
+        record.substate == Some(91) || (record.state == Some('C') && record.exit.is_none());
+    is_deleted && !record.has_run()
+}
+
 /// Whether what the job waits for cannot come any more: one parent has ended without having run, or all
 /// have ended or are unknown, and not just now.
 fn is_forgotten(record: &Record, known: &ByNumber<'_>, now: Option<SystemTime>) -> bool {
@@ -81,7 +89,7 @@ fn is_forgotten(record: &Record, known: &ByNumber<'_>, now: Option<SystemTime>) 
             continue;
         };
         let has_ended = matches!(known.state, Some('F' | 'C'));
-        if has_ended && known.substate == Some(91) && !known.has_run() {
+        if has_ended && has_never_run(known) {
             return true;
         }
         let long_ago = known.ended().zip(now).is_some_and(|(ended, now)| {

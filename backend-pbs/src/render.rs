@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use reflow_core::scheduler::client::Flags;
 use reflow_core::scheduler::{
@@ -11,9 +10,6 @@ use crate::config::Dialect;
 use crate::connect::Pbs;
 use crate::parse::{Id, Part};
 use crate::select;
-
-/// Stands for the index of the element in the paths of an array.
-const INDEX_IN_PATHS: &str = "^array_index^";
 
 /// Renders `request` for `qsub`, the script on standard input.
 ///
@@ -128,7 +124,8 @@ fn begin(seconds: i64) -> Result<String, SchedulerError> {
 /// Says where output goes. PBS keeps it on the node while the job runs, and then copies it: `-k oed` would
 /// write it at once, but only where the administrator has mapped the directory, and not before version 18.
 ///
-/// Torque adds `-3` to the paths of element 3, so the script of an array opens its files itself.
+/// The script opens its files itself where PBS would take a path for another, and in arrays of Torque,
+/// which adds `-3` to the paths of element 3.
 fn output(
     flags: &mut Flags,
     prologue: &mut Vec<String>,
@@ -136,59 +133,48 @@ fn output(
     is_array: bool,
     request: &JobRequest,
 ) -> Result<(), SchedulerError> {
-    let stdout = path(dialect, &request.output.stdout)?;
-    let stderr = path(dialect, &request.output.stderr)?;
-    let suffix = if is_array && dialect == Dialect::OpenPbs {
-        for text in [stdout, stderr] {
-            if text.contains(INDEX_IN_PATHS) {
-                return Err(select::unsupported(&format!(
-                    "PBS puts the index in the place of `{INDEX_IN_PATHS}` in an output path: `{text}`"
-                )));
-            }
-        }
-        format!(".{INDEX_IN_PATHS}")
-    } else if request.array.is_some() && !is_array {
+    let stdout = check::text("the path of the output", &request.output.stdout)?;
+    let stderr = check::text("the path of the output", &request.output.stderr)?;
+    let is_native = [stdout, stderr].iter().all(|path| is_plain(dialect, path));
+    let (in_path, in_script) = match (request.array.is_some(), is_array, dialect) {
+        (false, ..) => ("", ""),
         // The plain job that an array of one element is sent as.
-        ".0".to_owned()
-    } else {
-        String::new()
+        (true, false, _) => (".0", ".0"),
+        (true, true, Dialect::OpenPbs) => (".^array_index^", ".\"$PBS_ARRAY_INDEX\""),
+        (true, true, Dialect::Torque) => ("", ".\"$PBS_ARRAYID\""),
     };
-    flags.short('o', format!("{stdout}{suffix}"));
+    let path = |path: &str| {
+        if is_native {
+            format!("{path}{in_path}")
+        } else {
+            "/dev/null".to_owned()
+        }
+    };
+    flags.short('o', path(stdout));
     if stdout == stderr {
         flags.short('j', "oe");
     } else {
-        flags.short('e', format!("{stderr}{suffix}"));
+        flags.short('e', path(stderr));
     }
-    if is_array && dialect == Dialect::Torque {
+    if !is_native || (is_array && dialect == Dialect::Torque) {
         let (out, err) = (script::quote(stdout), script::quote(stderr));
         prologue.push(if stdout == stderr {
-            format!("exec >{out}.\"$PBS_ARRAYID\" 2>&1")
+            format!("exec >{out}{in_script} 2>&1")
         } else {
-            format!("exec >{out}.\"$PBS_ARRAYID\" 2>{err}.\"$PBS_ARRAYID\"")
+            format!("exec >{out}{in_script} 2>{err}{in_script}")
         });
     }
     Ok(())
 }
 
-/// Returns the path, which must mean just this path. What comes before a colon is the name of a host.
-fn path(dialect: Dialect, path: &Path) -> Result<&str, SchedulerError> {
-    let text = check::text("the path of the output", path)?;
-    let refused = |what: &str| {
-        Err(select::unsupported(&format!(
-            "PBS cannot write output to a path with {what}: `{text}`"
-        )))
-    };
-    if text.contains(':') {
-        return refused("a colon");
-    }
-    if text.chars().any(char::is_control) {
-        return refused("a control character");
-    }
-    // Torque puts the values of variables in.
-    if dialect == Dialect::Torque && text.contains('$') {
-        return refused("a `$`");
-    }
-    Ok(text)
+/// Whether the path means just this path: what comes before a colon is the name of a host,
+/// `^array_index^` is the index in arrays, and Torque puts the values of variables in.
+fn is_plain(dialect: Dialect, path: &str) -> bool {
+    let is_expanded = dialect == Dialect::Torque && path.contains(['$', '`', '\\']);
+    !is_expanded
+        && !path.contains(':')
+        && !path.contains("^array_index^")
+        && !path.contains(char::is_control)
 }
 
 fn resources(flags: &mut Flags, pbs: &Pbs, resources: &Resources) -> Result<(), SchedulerError> {

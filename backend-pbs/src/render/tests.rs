@@ -332,15 +332,9 @@ fn what_pbs_cannot_do_is_refused_by_name() {
             before: "90s".parse().expect("is a time"),
         });
     }), @"PBS sends no signal before the walltime ends: leave `signal` out");
-    insta::assert_snapshot!(openpbs(&|job| job.output.stderr = "/scratch/a:b".into()), @"PBS cannot write output to a path with a colon: `/scratch/a:b`");
-    insta::assert_snapshot!(openpbs(&|job| {
-        job.output.stderr = "/scratch/^array_index^".into();
-        job.array = Some(ArrayRequest { count: 2, at_most: None });
-    }), @"PBS puts the index in the place of `^array_index^` in an output path: `/scratch/^array_index^`");
     let torque = |change: &dyn Fn(&mut JobRequest)| refused(Dialect::Torque, change);
     insta::assert_snapshot!(torque(&|job| job.resources.gpus = Some("a100:2".into())), @"Torque has no types of GPUs for `gpus`: ask for nodes that have `a100` by `constraint`, or through `extra`");
     insta::assert_snapshot!(torque(&|job| job.resources.constraint = Some("arch=zen4".into())), @"a node of Torque has properties without values: `constraint` has `arch=zen4`");
-    insta::assert_snapshot!(torque(&|job| job.output.stderr = "/scratch/$HOME".into()), @"PBS cannot write output to a path with a `$`: `/scratch/$HOME`");
     let mut job = request();
     job.dependencies.push(Dependency {
         job: JobId::new("88;slurm").expect("is an id"),
@@ -355,4 +349,36 @@ fn a_reservation_is_a_queue() {
     job.resources.reservation = Some("R7".into());
     let text = rendered(Dialect::OpenPbs, &job);
     assert!(text.contains("\n-q R7\n"), "{text}");
+}
+
+#[test]
+fn the_script_opens_files_that_pbs_would_take_for_others() {
+    let with = |dialect, count: Option<u32>, path: &str| {
+        let mut job = request();
+        job.output.stderr = path.into();
+        job.array = count.map(|count| ArrayRequest {
+            count,
+            at_most: None,
+        });
+        let rendered = render(&pbs(dialect), &job).expect("is valid");
+        let argv = rendered.argv.join(" ");
+        let redirection = (rendered.stdin.lines())
+            .find(|line| line.starts_with("exec >"))
+            .map(str::to_owned);
+        (argv.contains("-o /dev/null -e /dev/null"), redirection)
+    };
+    for path in ["/a:b", "/a\nb", "/^array_index^"] {
+        let (is_hidden, redirection) = with(Dialect::OpenPbs, Some(2), path);
+        let quoted = script::quote(path);
+        let expected =
+            format!("exec >/scratch/run/out.\"$PBS_ARRAY_INDEX\" 2>{quoted}.\"$PBS_ARRAY_INDEX\"");
+        assert_eq!((is_hidden, redirection), (true, Some(expected)), "{path}");
+    }
+    let (is_hidden, redirection) = with(Dialect::OpenPbs, Some(1), "/a:b");
+    let expected = "exec >/scratch/run/out.0 2>/a:b.0".to_owned();
+    assert_eq!((is_hidden, redirection), (true, Some(expected)));
+    assert_eq!(with(Dialect::OpenPbs, None, "/a $b%"), (false, None));
+    let (is_hidden, redirection) = with(Dialect::Torque, None, "/$HOME");
+    let expected = "exec >/scratch/run/out 2>'/$HOME'".to_owned();
+    assert_eq!((is_hidden, redirection), (true, Some(expected)));
 }
