@@ -39,8 +39,12 @@ pub fn pbs_objects(answer: &[u8]) -> Option<usize> {
 }
 
 fn states(dialect: Dialect, answer: &Answer) -> usize {
-    let jobs: HashSet<JobId> = (answer.records.iter())
-        .filter_map(|record| JobId::new(Id::parse(&record.id)?.whole()).ok())
+    let mut ids: Vec<Id<'_>> = (answer.records.iter())
+        .filter_map(|record| Id::parse(&record.id))
+        .collect();
+    ids.dedup_by(|later, earlier| later.is_same_job(earlier));
+    let jobs: HashSet<JobId> = (ids.iter())
+        .filter_map(|id| JobId::new(id.whole()).ok())
         .collect();
     let jobs: Vec<JobId> = jobs.into_iter().collect();
     let held: HashSet<String> = held::forgotten(answer)
