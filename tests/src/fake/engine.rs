@@ -330,6 +330,32 @@ impl Engine {
             }
             self.stop(number, position, &Cause::Limit, now);
         }
+        self.limit_memory(now);
+    }
+
+    /// Ends what occupies too much memory, where the batch system looks at that.
+    fn limit_memory(&mut self, now: Millis) {
+        let limited: Vec<(u64, usize, u32, u64)> = self
+            .cluster
+            .running
+            .iter()
+            .filter_map(|&(number, position)| {
+                let job = &self.cluster.jobs[&number];
+                let element = &job.elements[position];
+                let limit = self.rules.memory_limit(&self.cluster, job)?;
+                let runs = element.state == ElementState::Running && element.stopping.is_none();
+                runs.then_some((number, position, element.process, limit))
+            })
+            .collect();
+        if limited.is_empty() {
+            return;
+        }
+        let used = process::memory(&limited.iter().map(|(_, _, process, _)| *process).collect());
+        for (number, position, process, limit) in limited {
+            if used.get(&process).is_some_and(|used| *used > limit) {
+                self.stop(number, position, &Cause::Memory, now);
+            }
+        }
     }
 
     /// Forgets what ended long enough ago.

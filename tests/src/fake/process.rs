@@ -1,6 +1,6 @@
 //! The processes of jobs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Seek, Write};
 
@@ -137,6 +137,29 @@ pub(super) fn end_children() {
         std::thread::sleep(std::time::Duration::from_millis(10));
         reap();
     }
+}
+
+/// Returns the bytes of memory that the processes of each session occupy together.
+pub(super) fn memory(sessions: &BTreeSet<u32>) -> BTreeMap<u32, u64> {
+    let mut used = BTreeMap::new();
+    for process in processes() {
+        if let Some((_, session)) = stat(process)
+            && sessions.contains(&session)
+        {
+            *used.entry(session).or_default() += resident(process).unwrap_or(0);
+        }
+    }
+    used
+}
+
+fn resident(process: u32) -> Option<u64> {
+    let status = fs::read(format!("/proc/{process}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes << 10)
 }
 
 /// Returns the parent and the session of a process.

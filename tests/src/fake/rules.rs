@@ -41,6 +41,12 @@ pub trait Rules: Debug {
     /// delivered then too.
     fn launch(&self, cluster: &Cluster, job: &Job, position: usize) -> Result<Launch, How>;
 
+    /// Returns the bytes that an element may occupy, where the batch system ends what occupies more.
+    fn memory_limit(&self, cluster: &Cluster, job: &Job) -> Option<u64> {
+        let _ = (cluster, job);
+        None
+    }
+
     /// Returns the signals that end a running element.
     fn stop(&self, cluster: &Cluster, cause: &Cause) -> Vec<Step>;
 

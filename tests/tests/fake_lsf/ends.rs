@@ -127,6 +127,27 @@ fn the_run_limit_sends_usr2() {
     }
 }
 
+/// "Not enforced (50 MB limit, 300 MB used: DONE)."; on IBM LSF where the site says so.
+#[test]
+fn memory_is_enforced_where_ibm_is_told_to() {
+    for (dialect, enforces, is_killed) in [
+        (Dialect::OpenLava, true, false),
+        (Dialect::Lsf, false, false),
+        (Dialect::Lsf, true, true),
+    ] {
+        let lsf = Lsf::with(dialect, |options| {
+            options.lsf.enforces_memory = enforces;
+            options.limit_poll = Duration::from_millis(100);
+        });
+        // 60 MB in a variable of the shell.
+        let script = "#!/bin/bash\na=$(head -c 60000000 /dev/zero | tr '\\0' x)\nsleep 2\n";
+        let id = lsf.bsub_script(&["-M", "20000"], script);
+        lsf.wait(&id, &[if is_killed { "EXIT" } else { "DONE" }]);
+        let text = lsf.long("bjobs", &id);
+        assert_eq!(text.contains("TERM_MEMLIMIT"), is_killed, "{text}");
+    }
+}
+
 #[test]
 fn signals_elements_and_what_cannot_be_killed() {
     for dialect in BOTH {

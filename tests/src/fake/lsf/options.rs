@@ -19,6 +19,8 @@ pub struct LsfOptions {
     /// `ORPHAN_JOB_TERM_GRACE_PERIOD` of IBM LSF is set: orphans are removed in the whole cluster, and
     /// not only those sent with `-ti`.
     pub removes_orphans: bool,
+    /// `LSB_JOB_MEMLIMIT=y` of IBM LSF: a job that uses more memory than `-M` allows is ended.
+    pub enforces_memory: bool,
     /// On IBM LSF, between the first signal at the run limit and the end of a job that traps it. About
     /// ten minutes by the manual of LSF 7.3.
     pub run_limit_grace: Duration,
@@ -32,6 +34,7 @@ impl Default for LsfOptions {
             unit_for_limits: None,
             consistent_exit_code: false,
             removes_orphans: false,
+            enforces_memory: false,
             run_limit_grace: Duration::from_secs(2),
         }
     }

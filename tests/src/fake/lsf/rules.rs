@@ -98,6 +98,15 @@ impl Rules for LsfRules {
         })
     }
 
+    /// "Not enforced (50 MB limit, 300 MB used: DONE)" on openlava; on IBM LSF "only with
+    /// LSB_MEMLIMIT_ENFORCE / LSB_JOB_MEMLIMIT=y or `-M n!` or cgroups".
+    fn memory_limit(&self, cluster: &Cluster, job: &Job) -> Option<u64> {
+        if self.dialect != Dialect::Lsf || !cluster.options.lsf.enforces_memory {
+            return None;
+        }
+        job.submission.more.get(more::MEMORY_LIMIT)?.as_u64()
+    }
+
     fn stop(&self, cluster: &Cluster, cause: &Cause) -> Vec<Step> {
         let delay = cluster.options.kill_delay;
         // "trapping job | INT, 10 s later TERM, 10 s later KILL -> `Exited by signal 9.`"
