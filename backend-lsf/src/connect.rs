@@ -89,7 +89,7 @@ pub async fn connect(options: ConnectOptions) -> Result<Arc<dyn Scheduler>, Sche
     let partitions = partition::with_default(queues, &site.default_queues);
     let capabilities = Capabilities {
         partitions: client::named_partitions(&partitions, &options.partitions),
-        ..capabilities(&site, &settings)
+        ..capabilities(&site, &settings, dialect)
     };
     let default_per = if site.reserves_per_slot {
         Per::Slot
@@ -115,14 +115,18 @@ pub async fn connect(options: ConnectOptions) -> Result<Arc<dyn Scheduler>, Sche
     }))
 }
 
-fn capabilities(site: &Site, settings: &Settings) -> Capabilities {
+fn capabilities(site: &Site, settings: &Settings, dialect: Dialect) -> Capabilities {
     Capabilities {
         array_limit: Some(settings.array_limit.unwrap_or(site.max_job_array_size)),
         array_base: 1,
         element_wise: true,
         element_wise_any: true,
-        // Where the cluster has no automatic orphan termination; reflow withdraws such a job itself.
-        failed_parent: FailedParent::PendForever,
+        failed_parent: if dialect.ends_orphans() {
+            // By `-ti`, which every submission carries that needs it.
+            FailedParent::Cancelled
+        } else {
+            FailedParent::PendForever
+        },
         releases_cancelled: true,
         after_not_ok: true,
         not_before: true,

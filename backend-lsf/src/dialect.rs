@@ -56,6 +56,12 @@ impl Dialect {
         }
     }
 
+    /// Whether `-ti` has LSF end a job at once when its dependencies can no longer hold, whatever the cluster
+    /// does with the others (IBM's documentation of orphan job termination, from 9.1.2 on).
+    pub(crate) fn ends_orphans(self) -> bool {
+        self.since([9, 1, 2, 0])
+    }
+
     /// Whether memory can be written with a unit: `-M 500MB`, `rusage[mem=500MB]`. From fix pack 2 on.
     ///
     /// An unknown version is taken to understand it: one that does not refuses the job, while a bare number in
@@ -126,6 +132,8 @@ mod tests {
     #[test]
     fn what_came_with_fix_packs_is_used_from_there_on() {
         let ibm = |pack| Dialect::Ibm(Some(Version([10, 1, 0, pack])));
+        assert!(ibm(0).ends_orphans());
+        assert!(!Dialect::Ibm(Some(Version([9, 1, 1, 0]))).ends_orphans());
         assert!(!ibm(1).has_units() && ibm(2).has_units());
         assert!(!ibm(8).has_methods() && ibm(9).has_methods());
         assert!(!ibm(5).has_gpus() && ibm(6).has_gpus());

@@ -39,7 +39,7 @@ pub(crate) fn with_parents(
     }
     if let Some(condition) = dependencies(&request.dependencies, parents)? {
         flags.short('w', condition);
-        if lsf.dialect.is_ibm() && request.dependencies.iter().any(can_fail) {
+        if lsf.dialect.ends_orphans() && request.dependencies.iter().any(can_fail) {
             flags.word("-ti");
         }
     }

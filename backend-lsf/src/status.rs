@@ -15,7 +15,7 @@ use crate::{fault, query};
 type Rows = HashMap<String, Vec<Row>>;
 
 /// Asks `bjobs` first, which knows every job for a while after its end, then the history for what it has
-/// forgotten, and for where signals came from.
+/// forgotten, and for who ended a job that failed.
 pub(crate) async fn status(lsf: &Lsf, jobs: &[JobId]) -> Result<Vec<JobStatus>, SchedulerError> {
     let numbers = query::numbers(jobs);
     let mut queued = Rows::new();
@@ -63,7 +63,7 @@ pub(crate) fn of_rows(rows: Vec<Row>) -> Vec<JobStatus> {
         .collect()
 }
 
-/// Whether an element was forgotten before others of its array, or ended by a signal of unknown origin.
+/// Whether an element was forgotten before others of its array, or failed for a reason that is not told.
 fn needs_history(rows: &[Row]) -> bool {
     rows.iter().any(|row| row.is_doubtful) || has_gaps(rows)
 }
@@ -151,7 +151,7 @@ fn combine(job: &JobId, queued: &[Row], recorded: &[Row]) -> JobStatus {
     }
 }
 
-/// Adds what only the history tells to an end by a signal: who asked for it.
+/// Adds what only the history tells to a failure: that somebody asked for the end.
 fn complete(known: &mut JobState, recorded: &Row) {
     let JobState::Ended(known) = known else {
         return;
@@ -160,16 +160,15 @@ fn complete(known: &mut JobState, recorded: &Row) {
         return;
     }
     match &recorded.state {
-        JobState::Ended(end) if end.reason != EndReason::Completed => {
-            if end.reason != EndReason::Failed {
-                known.reason = end.reason;
-                known.native = end.native.clone().or(known.native.take());
-                known.code = None;
-            } else if recorded.was_killed && known.signal.is_some() {
-                known.reason = EndReason::Cancelled;
-            }
+        JobState::Ended(end) if !matches!(end.reason, EndReason::Completed | EndReason::Failed) => {
+            known.reason = end.reason;
+            known.native = end.native.clone().or(known.native.take());
+            known.code = None;
         }
-        _ if recorded.was_killed && known.signal.is_some() => known.reason = EndReason::Cancelled,
+        _ if recorded.was_killed => {
+            known.reason = EndReason::Cancelled;
+            known.code = None;
+        }
         _ => {}
     }
 }

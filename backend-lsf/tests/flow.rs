@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use reflow_core::id::{JobId, Tag};
 use reflow_core::scheduler::{
-    ArrayRequest, Command, ConnectOptions, Dependency, DependencyKind, EndReason, Found,
-    JobRequest, JobState, OutputPaths, Resources, Scheduler, SchedulerError, SchedulerErrorKind,
-    Target,
+    ArrayRequest, Command, ConnectOptions, Dependency, DependencyKind, EndReason, FailedParent,
+    Found, JobRequest, JobState, OutputPaths, Resources, Scheduler, SchedulerError,
+    SchedulerErrorKind, Target,
 };
 use tempfile::TempDir;
 
@@ -200,6 +200,10 @@ async fn limits_are_asked_for_once_and_are_no_condition() {
     let rig = Rig::new(OPENLAVA, &[]).await;
     let capabilities = rig.scheduler.capabilities();
     assert_eq!(capabilities.array_limit, Some(2000));
+    assert_eq!(capabilities.failed_parent, FailedParent::PendForever);
+    let ibm = Rig::new(IBM, &[]).await;
+    let failed_parent = ibm.scheduler.capabilities().failed_parent;
+    assert_eq!(failed_parent, FailedParent::Cancelled, "by `-ti`");
     let names: Vec<&str> = (capabilities.partitions.iter())
         .map(|limits| limits.name.as_str())
         .collect();
@@ -427,11 +431,8 @@ async fn a_thousand_jobs_are_one_question_to_bjobs_and_one_to_the_history() {
     assert_eq!(rig.calls("bjobs").len(), 1);
     let asked = rig.calls("bhist");
     assert_eq!(asked.len(), 1);
-    assert!(!asked[0].contains(" 28 "), "bjobs had answered for it");
-    assert!(
-        asked[0].contains(" 29 "),
-        "a signal may have come from anybody"
-    );
+    assert!(!asked[0].contains(" 32 "), "bjobs had answered for it");
+    assert!(asked[0].contains(" 29 "), "somebody may have killed it");
 }
 
 #[tokio::test]
@@ -457,7 +458,7 @@ async fn without_a_history_bjobs_alone_tells_and_nothing_fails() {
 #[tokio::test]
 async fn an_answer_that_is_none_is_an_error_and_no_verdict() {
     for version in [IBM, OPENLAVA] {
-        let rig = Rig::with_settings(version, &[], serde_json::json!({"command_timeout": 2})).await;
+        let rig = Rig::new(version, &[]).await;
         for (answer, kind) in [
             ("", SchedulerErrorKind::UnexpectedOutput),
             ("echo gibberish", SchedulerErrorKind::UnexpectedOutput),
@@ -470,21 +471,36 @@ async fn an_answer_that_is_none_is_an_error_and_no_verdict() {
                 "echo 'LSF is down. Please wait ...' >&2; exit 255",
                 SchedulerErrorKind::Unreachable,
             ),
-            ("sleep 600", SchedulerErrorKind::TimedOut),
         ] {
             rig.now("bjobs", answer);
-            let started = Instant::now();
             let error = rig.scheduler.status(&[job("28")]).await.expect_err(answer);
             assert_eq!(error.kind(), kind, "{version} {answer}");
-            let error = rig
-                .scheduler
-                .find(&[request().tag])
-                .await
-                .expect_err(answer);
+            let tags = [request().tag];
+            let error = rig.scheduler.find(&tags).await.expect_err(answer);
             assert_eq!(error.kind(), kind, "{version} {answer}");
-            assert!(started.elapsed() < Duration::from_mins(1));
         }
     }
+}
+
+#[tokio::test]
+async fn a_question_that_hangs_comes_back_as_an_error() {
+    let seconds = serde_json::json!({"command_timeout": 2});
+    let rig = Rig::with_settings(OPENLAVA, &[], seconds).await;
+    let hangs = "sleep 600";
+    for program in ["bjobs", "bkill"] {
+        rig.now(program, hangs);
+    }
+    let started = Instant::now();
+    let status = rig.scheduler.status(&[job("28")]).await;
+    let found = rig.scheduler.find(&[request().tag]).await;
+    let cancelled = rig.scheduler.cancel(&[Target::whole(job("28"))]).await;
+    let kinds = [
+        status.expect_err(hangs).kind(),
+        found.expect_err(hangs).kind(),
+        cancelled.expect_err(hangs).kind(),
+    ];
+    assert_eq!(kinds, [SchedulerErrorKind::TimedOut; 3]);
+    assert!(started.elapsed() < Duration::from_mins(1));
 }
 
 #[tokio::test]

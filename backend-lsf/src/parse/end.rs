@@ -23,8 +23,8 @@ pub(super) struct Facts<'a> {
     pub(super) has_history: bool,
 }
 
-/// Signals that end a job of which nobody says why: by `bkill` (`INT`, `TERM`, `KILL`), and at the run limit
-/// (`USR2`, and `KILL` by the guard of reflow's script).
+/// Signals that end a job at its run limit: `USR2`, then those of `bkill`, or `KILL` by the guard of reflow's
+/// script.
 const ENDING: [i32; 4] = [2, 9, 12, 15];
 
 /// LSF's words and what they mean: IBM's documentation of `bacct`, "termination reasons".
@@ -63,9 +63,8 @@ impl Facts<'_> {
             "DONE" => Some(0),
             _ => self.code.filter(|_| by_itself && signal.is_none()),
         };
-        let is_doubtful = self.has_history
-            && reason == EndReason::Failed
-            && signal.is_some_and(|signal| ENDING.contains(&signal));
+        // A job that takes the signal may end in any way.
+        let is_doubtful = self.has_history && reason == EndReason::Failed && self.term.is_none();
         let end = ExitStatus {
             reason,
             code,
@@ -91,7 +90,7 @@ impl Facts<'_> {
             ("ZOMBI", None) => EndReason::Cancelled,
             // Nothing but a kill ends a job that never started (openlava 2.2: `Exited`, with no code).
             _ if self.never_started() => EndReason::Cancelled,
-            _ if self.was_killed && signal.is_some() => EndReason::Cancelled,
+            _ if self.was_killed => EndReason::Cancelled,
             _ if self.is_over_run_limit()
                 && signal.is_some_and(|signal| ENDING.contains(&signal)) =>
             {

@@ -193,7 +193,7 @@ impl Block {
             self.was_killed |= signal.is_some_and(|signal| {
                 matches!(signal.trim_start_matches("SIG"), "KILL" | "TERM" | "INT")
             });
-        } else if is("Terminationrequest") {
+        } else if is("Terminationrequest") || is("Deleterequested") {
             self.was_killed = true;
         } else if is("Pending") || is("Requeued") {
             (self.end, self.term, self.started) = (None, None, None);

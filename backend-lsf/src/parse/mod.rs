@@ -59,7 +59,7 @@ pub(crate) struct Row {
     pub(crate) index: u32,
     /// Its state.
     pub(crate) state: JobState,
-    /// Whether it ended by a signal of which only the history may tell where it came from.
+    /// Whether it failed, and only the history may tell whether somebody asked for its end.
     pub(crate) is_doubtful: bool,
     /// Whether somebody asked for its end.
     pub(crate) was_killed: bool,

@@ -139,7 +139,9 @@ async fn a_running_job_ends_cancelled(site: &Site) -> Outcome {
 }
 
 async fn a_cancelled_job_gets_its_signal_first(site: &Site) -> Outcome {
-    let script = "trap 'touch told; exit 1' TERM; touch on; for n in {1..600}; do sleep 0.1; done";
+    // LSF's first signal is INT, that of the others TERM.
+    let script =
+        "trap 'touch told; exit 1' TERM INT; touch on; for n in {1..600}; do sleep 0.1; done";
     let job = site.submit(&site.shell("a", script)).await?;
     site.file("on").await?;
     site.scheduler.cancel(&[Target::whole(job.clone())]).await?;

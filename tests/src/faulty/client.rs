@@ -134,7 +134,11 @@ fn carry_out(directory: &Path, plan: &FaultPlan, mut real: Command) -> ExitCode 
         },
         Fault::CutInHalf => {
             let answer = answer.expect("it was needed");
-            let half = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
+            // Lines of equal length would be cut between two of them.
+            let half = |bytes: &[u8]| {
+                let half = &bytes[..bytes.len() / 2];
+                half.strip_suffix(b"\n").unwrap_or(half).to_vec()
+            };
             let code = code_of(&answer);
             say(&half(&answer.stdout), &half(&answer.stderr), code)
         }

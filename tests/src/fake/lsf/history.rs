@@ -6,7 +6,7 @@ use super::select::{Row, fetch, read_ids, rows};
 use super::text::{add, event_time, long_time, seconds, wrap};
 use super::{FAILED, cluster, kept, more, name_of};
 use crate::fake::client::Client;
-use crate::fake::now;
+use crate::fake::{Cause, now};
 
 const USAGE: &str = "Usage: bhist [-h] [-V] [-l] [-b] [-w] [-a] [-d] [-e] [-p] [-s] [-r]\n\
     \x20            [-f logfile_name | -n num_logfiles] [-m host_name] [-q queue_name]\n\
@@ -83,13 +83,20 @@ fn show(client: &Client, flags: &str, ids: &[String]) -> Result<u8, u8> {
             text += &if flags.contains('U') { one } else { wrap(&one) };
         } else {
             let (pending, run) = spent(*row);
+            // Only the wide form has names in full (openlava's bhist.c).
+            let name = name_of(row.job, row.position);
+            let name = if flags.contains('w') {
+                name
+            } else {
+                super::text::cut_front(&name, 9)
+            };
             add(
                 &mut text,
                 format_args!(
                     "{:<7} {:<7} {:<9} {pending:<7} {:<7} {run:<7} {:<7} {:<7} {:<7} {:<7}\n",
                     super::id_of(row.job, row.position),
                     super::text::cut_end(&row.job.submission.user, 7),
-                    super::text::cut_front(&name_of(row.job, row.position), 9),
+                    name,
                     0,
                     0,
                     0,
@@ -147,6 +154,15 @@ fn long(client: &Client, row: Row) -> String {
     }
     if let (Some(ending), Some(at)) = (Ending::of(client.dialect, element), element.ended) {
         let at = event_time(at);
+        // In the words of openlava's bhist.c and of IBM's manual of `bhist`.
+        if let Some(Cause::Deleted(user)) =
+            element.outcome.as_ref().and_then(|end| end.cause.as_ref())
+        {
+            add(
+                &mut text,
+                format_args!("{at}: Signal <KILL> requested by user or administrator <{user}>;\n"),
+            );
+        }
         let sentence = ending.sentence();
         let sentence = sentence.trim_end_matches('.');
         let word = if ending == Ending::Done {

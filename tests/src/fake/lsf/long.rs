@@ -1,5 +1,7 @@
 //! `bjobs -l`.
 
+use std::time::Duration;
+
 use super::ends::{Ending, reason};
 use super::select::{Row, pending_reason};
 use super::text::{add, event_time, wrap};
@@ -49,7 +51,7 @@ fn one(client: &Client, row: Row, is_wrapped: bool) -> String {
         text += &fold(started(client, row, at));
     }
     if let (Some(ending), Some(at)) = (Ending::of(client.dialect, element), element.ended) {
-        text += &fold(ended(client, row, ending, at));
+        text += &fold(ended(client, row, ending, shown_end(client, row, at)));
     }
     if element.state == ElementState::Pending {
         add(
@@ -159,6 +161,21 @@ fn started(client: &Client, row: Row, at: Millis) -> String {
         submission.user,
         submission.directory.lossy()
     )
+}
+
+/// When an element ended, for those who look: where limits run out faster than they should, one that reached
+/// its limit is shown to have run for that long.
+fn shown_end(client: &Client, row: Row, at: Millis) -> Millis {
+    let limit = row.job.submission.limit;
+    let Some((started, limit)) = row.element().started.zip(limit) else {
+        return at;
+    };
+    let ran = Duration::from_millis(u64::try_from(at - started).unwrap_or(0));
+    if ran < client.options.scaled(limit) {
+        return at;
+    }
+    let asked = i64::try_from(limit).map_or(Millis::MAX, |limit| limit.saturating_mul(1000));
+    at.max(started.saturating_add(asked))
 }
 
 fn ended(client: &Client, row: Row, ending: Ending, at: Millis) -> String {
