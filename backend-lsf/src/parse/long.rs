@@ -8,8 +8,11 @@ use crate::{memory, partition};
 /// Blanks before the rest of a broken line: `bjobs` writes 21, `bhist` 26.
 const INDENT: &str = "          ";
 
-/// How much of a heading is looked at for the status. The command that follows it may be a whole script.
-const HEADING: usize = 2_000;
+/// How much of a line is kept. Of headings, the command that follows the status may be a whole script.
+const KEPT: usize = 2_000;
+
+/// Events that say nothing of how a job stands.
+const SILENT: [&str; 3] = ["Submitted from", "Resource usage", "Running with"];
 
 /// Reads the answer of `bjobs -l` or `bhist -l`: about each job a heading, then what happened to it.
 ///
@@ -22,8 +25,14 @@ pub(crate) fn long(text: &str, now: SystemTime) -> Vec<Row> {
     let mut lines = whole.lines().peekable();
     while let Some(first) = lines.next() {
         let mut line = Cow::Borrowed(first);
+        let kept = if is_silent(first) { 0 } else { KEPT };
         while let Some(rest) = lines.next_if(|line| line.starts_with(INDENT)) {
-            line.to_mut().push_str(rest.trim_start());
+            if line.len() < kept {
+                line.to_mut().push_str(rest.trim_start());
+            }
+        }
+        if kept == 0 {
+            continue;
         }
         if let Some(started) = Block::start(&line) {
             rows.extend(block.replace(started).map(Block::row));
@@ -33,6 +42,30 @@ pub(crate) fn long(text: &str, now: SystemTime) -> Vec<Row> {
     }
     rows.extend(block.map(Block::row));
     rows
+}
+
+/// Whether a line is about an event that says nothing.
+fn is_silent(line: &str) -> bool {
+    time::starts_like_event(line)
+        && (line.split_once(": ")).is_some_and(|(_, what)| {
+            let what = what.trim_start();
+            SILENT.iter().any(|words| what.starts_with(words))
+        })
+}
+
+/// Returns the word after `Status` in a heading.
+fn status(heading: &str) -> Option<String> {
+    let mut field = String::new();
+    for c in heading.chars().filter(|c| !c.is_ascii_whitespace()) {
+        if c != '>' {
+            field.push(c);
+        } else if let Some((_, status)) = field.split_once("Status<") {
+            return Some(status.to_owned());
+        } else {
+            field.clear();
+        }
+    }
+    None
 }
 
 /// What the lines are about.
@@ -73,15 +106,7 @@ impl Block {
     fn start(line: &str) -> Option<Self> {
         let (id, rest) = line.strip_prefix("Job <")?.split_once('>')?;
         let (job, index) = job_and_index(id)?;
-        let heading: String = rest
-            .chars()
-            .filter(|c| !c.is_ascii_whitespace())
-            .take(HEADING)
-            .collect();
-        let status = heading
-            .split_once("Status<")
-            .and_then(|(_, status)| status.split_once('>'))
-            .map(|(status, _)| status.to_owned());
+        let status = status(rest);
         Some(Self {
             job: job.to_owned(),
             index,
