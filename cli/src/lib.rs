@@ -18,6 +18,7 @@ mod patience;
 mod prescan;
 mod probe;
 mod progress;
+mod queue;
 mod reference;
 mod render;
 mod run_reference;

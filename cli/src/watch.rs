@@ -12,6 +12,7 @@ use crate::error::{CliError, Kind};
 use crate::exit::Exit;
 use crate::patience::Absence;
 use crate::progress::Progress;
+use crate::queue;
 use crate::render::status;
 
 /// How the watching ended.
@@ -95,16 +96,21 @@ pub(crate) fn to_the_end(
                 Watching::Beside => Absence::Passes,
                 Watching::Driving => Absence::IsFinal,
             };
-            let scheduler = context.connect_patiently(run, absence, tell).await?;
+            let scheduler = context
+                .connect_patiently(run, absence, tell.clone())
+                .await?;
             let services = Services::system();
             let options = WaitOptions {
                 slowest_look: slowest_look(run),
                 plans: watching == Watching::Driving,
             };
-            let ended = engine::wait(run, &scheduler, &services, &options, |status| {
+            let wait = engine::wait(run, &scheduler, &services, &options, |status| {
                 progress.show(status);
-            })
-            .await?;
+            });
+            let ended = tokio::select! {
+                ended = wait => ended?,
+                never = queue::tell_of_hopeless(run, &scheduler, &tell) => match never {},
+            };
             Ok(Ending::Run(Box::new(ended)))
         };
         tokio::select! {

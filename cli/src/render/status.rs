@@ -7,12 +7,13 @@ use reflow_core::scheduler::EndReason;
 
 use super::table;
 use crate::output::{BAD, FAINT, GOOD, STRONG, WARN, styled};
+use crate::queue::{Waiting, advice};
 
 /// Most jobs named in one line.
 const MOST_JOBS: usize = 4;
 
-/// Returns a run as `reflow status` shows it.
-pub(crate) fn run(status: &RunStatus) -> String {
+/// Returns a run as `reflow status` shows it, with why its jobs wait where that is known.
+pub(crate) fn run(status: &RunStatus, waiting: &[Waiting]) -> String {
     let mut text = format!(
         "{}  {}\n",
         styled(STRONG, &status.run_id),
@@ -34,8 +35,48 @@ pub(crate) fn run(status: &RunStatus) -> String {
     text.push_str(&table::columns(&facts, "  "));
     text.push('\n');
     text.push_str(&tasks(status));
+    text.push_str(&waits(status, waiting));
     text.push_str(&failures(status));
     text
+}
+
+/// Returns why jobs wait, those that can never start with what to do.
+fn waits(status: &RunStatus, waiting: &[Waiting]) -> String {
+    let mut text = String::new();
+    for Waiting {
+        task,
+        job,
+        reason,
+        never,
+    } in waiting
+    {
+        let reason = reason.as_deref().map_or("", str::trim).replace('\n', " ");
+        if *never {
+            let reason = if reason.is_empty() {
+                "no reason is given"
+            } else {
+                &reason
+            };
+            let _ = writeln!(
+                text,
+                "  {} {reason}\n    {} {}",
+                styled(BAD, format!("{task} can never start: job {job}:")),
+                styled(GOOD, "hint:"),
+                advice(status.run_id.as_str(), task)
+            );
+        } else if !reason.is_empty() {
+            let _ = writeln!(
+                text,
+                "  {}",
+                styled(FAINT, format!("{task} waits: job {job}: {reason}"))
+            );
+        }
+    }
+    if text.is_empty() {
+        text
+    } else {
+        format!("\n{text}")
+    }
 }
 
 /// Returns the failures of a run, or nothing.
@@ -323,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_run_is_shown_by_task_with_its_failures() {
-        let text = anstream::adapter::strip_str(&run(&example())).to_string();
+        let text = anstream::adapter::strip_str(&run(&example(), &[])).to_string();
         insta::assert_snapshot!(text, @r"
         wordcount-x  running
           workflow   wordcount

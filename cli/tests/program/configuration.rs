@@ -132,7 +132,8 @@ fn a_backend_that_there_is_not_is_refused_before_anything_is_submitted() {
     exit 2
     --- stderr
     error: could not connect to the backend `slrum`
-      caused by: there is no backend `slrum`; there are: local, slurm
+      - nearest name: `slurm`
+      caused by: there is no backend `slrum`; there are: local, lsf, pbs, slurm
     ");
     assert!(!sandbox.path().join("runs").exists());
 }

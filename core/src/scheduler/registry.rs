@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::nearest::nearest;
+
 use super::{Scheduler, SchedulerError, SchedulerErrorKind};
 
 /// What a backend is given to connect with. Nothing else is read: no environment, no home directory.
@@ -64,13 +66,17 @@ impl Registry {
     ) -> Result<Arc<dyn Scheduler>, SchedulerError> {
         let Some(factory) = self.factories.get(name) else {
             let known: Vec<&str> = self.names().collect();
-            return Err(SchedulerError::new(
+            let error = SchedulerError::new(
                 SchedulerErrorKind::InvalidRequest,
                 format!(
                     "there is no backend `{name}`; there are: {}",
                     known.join(", ")
                 ),
-            ));
+            );
+            return Err(match nearest(name, known.iter().copied()) {
+                Some(near) => error.with_context("nearest name", format!("`{near}`")),
+                None => error,
+            });
         };
         factory(options).await
     }

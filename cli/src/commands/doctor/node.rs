@@ -192,9 +192,8 @@ fn submits(asked: &Asked<'_>, seen: &Seen, findings: &mut Findings) {
     }
     if seen.host == probe::host() && asked.backend.name != "local" {
         findings
-            .add(
+            .ok(
                 TOPIC,
-                Level::Warning,
                 "where the job ran",
                 "on this machine itself: nothing is known of other nodes",
             )

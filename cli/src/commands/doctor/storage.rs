@@ -118,7 +118,10 @@ fn room(about: &str, directory: &Path, findings: &mut Findings) {
     let free = Memory::from_bytes(known.f_bavail.saturating_mul(known.f_frsize));
     // Some file systems count no files.
     let few_files = known.f_files > 0 && known.f_favail < 10_000;
-    let shown = Memory::from_mebibytes(free.bytes() >> 20);
+    let shown = match free.bytes() >> 20 {
+        mebibytes if mebibytes < 10 << 10 => Memory::from_mebibytes(mebibytes),
+        mebibytes => Memory::from_mebibytes(mebibytes >> 10 << 10),
+    };
     let finding = if free < LITTLE || few_files {
         let files = if few_files {
             format!(", and {} more files", known.f_favail)

@@ -86,7 +86,11 @@ impl System {
                      *-Q*) cat '{PBS}/queues{ending}';;\nesac"
                 );
                 return vec![
-                    ("qsub", "exit 1".to_owned()),
+                    (
+                        "qsub",
+                        "echo 'qsub: Unknown queue' >&2; exit 170".to_owned(),
+                    ),
+                    ("qselect", String::new()),
                     ("qstat", answers),
                     ("qdel", String::new()),
                 ];
