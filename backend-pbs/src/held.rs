@@ -63,6 +63,8 @@ fn parents(record: &Record) -> Vec<String> {
     depend
         .split([':', ','])
         .filter_map(Id::parse)
+        // The port of a server, which may follow its name, looks like a short id.
+        .filter(|id| !id.server.is_empty())
         .map(|id| id.whole())
         .collect()
 }
