@@ -74,8 +74,9 @@ pub fn serve(directory: &Path) -> io::Result<()> {
     let mut cluster = Cluster::new(setup.dialect, setup.options.clone(), directory.to_owned());
     restore(&mut cluster)?;
     let mut engine = Engine::new(cluster, rules(setup.dialect));
+    let children = Children;
     let ended_by = run(&mut engine, &calls, &setup, directory);
-    process::end_children();
+    drop(children);
     if ended_by == End::Idle {
         save(&engine.cluster)?;
     }
@@ -84,6 +85,15 @@ pub fn serve(directory: &Path) -> io::Result<()> {
         let _ = fs::remove_dir_all(directory);
     }
     Ok(())
+}
+
+/// Ends the jobs with the server, also where a fault of its own ends it.
+struct Children;
+
+impl Drop for Children {
+    fn drop(&mut self) {
+        process::end_children();
+    }
 }
 
 /// Returns the rules of a dialect.
