@@ -19,14 +19,13 @@ fn main() -> ExitCode {
         family: Family::Lsf,
         shortest_walltime: Walltime::from_seconds(60),
     };
-    let fake = |name, dialect| {
-        let options = FakeOptions {
-            // The shortest run limit is a minute.
-            time_scale: 20.0,
-            ..FakeOptions::of(dialect)
-        };
-        lsf.over_fake(name, &runtime, dialect, options)
+    let quick = FakeOptions {
+        // The shortest run limit is a minute.
+        time_scale: 20.0,
+        ..FakeOptions::of(Dialect::Lsf)
     };
+    // openlava does not tell that it was the run limit: that is seen by how long the job ran.
+    let usual = FakeOptions::of(Dialect::OpenLava);
     let installed = if rustix::process::geteuid().is_root() {
         Driven::not_here(
             "installed",
@@ -36,8 +35,8 @@ fn main() -> ExitCode {
         lsf.over_installed("installed", &runtime, "REFLOW_TEST_LSF")
     };
     let rigged = vec![
-        fake("lsf", Dialect::Lsf),
-        fake("openlava", Dialect::OpenLava),
+        lsf.over_fake("lsf", &runtime, Dialect::Lsf, quick),
+        lsf.over_fake("openlava", &runtime, Dialect::OpenLava, usual),
         installed,
     ];
     run_rigged(&arguments, &runtime, rigged)

@@ -70,7 +70,7 @@ impl Driven {
                 time: Some(Walltime::from_seconds((300.0 * scale) as u64)),
                 ..tiny()
             },
-            quick_limits: true,
+            quick_limits: self.shortest_walltime.seconds() as f64 / scale < 10.0,
             limit_lag: Duration::from_secs(75),
             ..setup
         });
