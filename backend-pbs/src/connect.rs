@@ -226,7 +226,8 @@ fn capabilities(site: &Site, message_timeout: Duration) -> Capabilities {
         element_wise_any: false,
         // Children of failed parents are deleted, and theirs with them, those with `afterany` too.
         failed_parent: FailedParent::Deleted,
-        after_not_ok: true,
+        // Without history the end of a job is forgotten with it: what waits for a failure may come too late.
+        after_not_ok: site.history.is_some(),
         not_before: true,
         concurrency_limit: site.concurrency_limit,
         element_cancel: true,
