@@ -1,8 +1,9 @@
 //! The workflows of the user guide: what it shows as right loads and passes the check, and what it
-//! shows as wrong is refused with the words that it shows.
+//! shows as wrong is refused with the words that it shows. Configuration that it shows is read.
 
 use std::path::Path;
 
+use reflow_core::config::{FileKind, FileLayer, Layer};
 use reflow_core::host::{Loaded, load};
 use reflow_core::workflow::Graph;
 
@@ -57,6 +58,12 @@ fn workflows_of_the_guide_are_as_it_says() {
         let name = kind.strip_prefix("file=").unwrap_or("reflow.toml");
         let path = directory.path().join(name);
         fs_err::write(&path, &block.text).expect("the temporary directory is writable");
+        if kind == "configuration" {
+            let layer = FileKind::Configuration(FileLayer::User);
+            let read = Layer::parse(&block.text, Path::new("/config.toml"), layer);
+            assert!(read.is_ok(), "docs/guide.md:{}: {read:?}", block.line);
+            continue;
+        }
         match (kind, checked(&path)) {
             ("refused", Ok(_)) => panic!("docs/guide.md:{}: is not refused", block.line),
             ("refused", Err(errors)) => {
