@@ -34,7 +34,10 @@ for word; do
     esac
 done
 {
-    for parent in $after; do while [ ! -e "$HERE/jobs/$parent/ended" ]; do sleep 0.05; done; done
+    for parent in $after; do while [ ! -e "$HERE/jobs/$parent/ended" ]; do
+        [ -d "$HERE/jobs" ] || exit # The test is over.
+        sleep 0.05
+    done; done
     SLURM_JOB_ID=$id bash "$HERE/jobs/$id/script"
     touch "$HERE/jobs/$id/ended"
 } < /dev/null > "$HERE/jobs/$id/output" 2>&1 &
