@@ -139,6 +139,11 @@ impl Program {
         self
     }
 
+    /// Returns the name of the backend that it runs on.
+    pub fn backend(&self) -> &'static str {
+        self.backend
+    }
+
     /// Returns a directory of this program's own, for files and runs.
     pub fn home(&self) -> &Path {
         &self.home

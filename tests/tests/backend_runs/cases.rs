@@ -28,6 +28,8 @@ pub(crate) const RUNS: &[Run] = &[
     run("a_failure_skips_what_needs_it_and_nothing_else", failure),
     run("an_empty_fan_out_ends", empty_fan_out),
     run("cancel_in_the_middle_ends_everything", cancel),
+    run("a_user_can_check_the_backend", checked),
+    run("doctor_finds_nothing_wrong", healthy),
     Run {
         large: true,
         ..run("three_thousand_elements_each_run_once", three_thousand)
@@ -321,4 +323,25 @@ fn wait_for_long(mut over: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(500));
         over()
     });
+}
+
+/// The part of the suite about finding jobs: it submits, waits and cancels as the rest does.
+fn checked(program: &Program) {
+    let check = ["backend", "check", program.backend(), "--filter", "found"];
+    let report = program.json(&check);
+    assert_eq!(report["failed"], 0, "{report}");
+    assert!(report["passed"].as_u64() > Some(0), "{report}");
+    assert_eq!(report["left"], json!([]), "{report}");
+}
+
+/// Warnings are about what the machine has; a problem is what runs would trip over.
+fn healthy(program: &Program) {
+    let report = program.json(&["doctor", "--backend", program.backend()]);
+    let findings = report["findings"].as_array().expect("a list");
+    let about = |topic: &str| findings.iter().any(|it| it["topic"] == topic);
+    assert!(about("node") && about("limits"), "{report}");
+    let problems: Vec<_> = (findings.iter())
+        .filter(|finding| finding["level"] == "problem")
+        .collect();
+    assert!(problems.is_empty(), "{problems:?}");
 }
