@@ -28,6 +28,10 @@ pub(crate) const RUNS: &[Run] = &[
     run("a_failure_skips_what_needs_it_and_nothing_else", failure),
     run("an_empty_fan_out_ends", empty_fan_out),
     run("cancel_in_the_middle_ends_everything", cancel),
+    run(
+        "cancelling_a_task_that_waits_leaves_nobody_waiting",
+        cancel_waiting,
+    ),
     run("a_user_can_check_the_backend", checked),
     run("doctor_finds_nothing_wrong", healthy),
     Run {
@@ -278,6 +282,45 @@ fn cancel(program: &Program) {
         beats().is_empty()
     });
     assert!(!directory.join("after").exists());
+}
+
+/// Where a job that was cancelled before it ran holds what waits for it, the run ends all the same, and
+/// by itself.
+fn cancel_waiting(program: &Program) {
+    let run = submit(
+        program,
+        r#"
+        [workflow]
+        name = "waiting"
+        [tasks.first]
+        shell = "touch started; for i in $(seq 2400); do [ -e go ] && echo 1 && exit; sleep 0.1; done; exit 1"
+        returns = "int"
+        [tasks.second]
+        shell = "echo $(( {n} + 1 ))"
+        params.n = { type = "int", result = "first" }
+        returns = "int"
+        [tasks.third]
+        shell = "echo $(( {n} + 1 ))"
+        params.n = { type = "int", result = "second" }
+        returns = "int"
+        [tasks.beside]
+        shell = "echo $(( {n} + 10 ))"
+        params.n = { type = "int", result = "first" }
+        returns = "int"
+        "#,
+    );
+    let directory = program.home().join("run");
+    wait_for("the first task to run", || {
+        directory.join("started").exists()
+    });
+    program.run(&["cancel", &run, "--task", "second"]).expect(0);
+    fs_err::write(directory.join("go"), "").expect("the run directory is ours");
+    wait_for("the run to end", || {
+        program.json(&["status", &run])["state"] == "failed"
+    });
+    assert_eq!(counts(program, 1), json!({"cancelled": 1}));
+    assert_eq!(counts(program, 2), json!({"skipped": 1}));
+    assert_eq!(value(program, "beside"), json!(11));
 }
 
 fn three_thousand(program: &Program) {
