@@ -77,8 +77,11 @@ fn has_never_run(record: &Record) -> bool {
     is_deleted && !record.has_run()
 }
 
-/// Whether what the job waits for cannot come any more: one parent has ended without having run, or all
-/// have ended or are unknown, and not just now.
+/// Whether what the job waits for cannot come any more: one parent has ended without having run or is not
+/// known, or all have ended, and not just now.
+///
+/// At the end of a parent that ran the server takes it out of the list before it forgets it. One that is in
+/// the list and not known was deleted before it ran, and there is no history to tell.
 fn is_forgotten(record: &Record, known: &ByNumber<'_>, now: Option<SystemTime>) -> bool {
     let mut all_are_over = true;
     for parent in parents(record) {
@@ -88,7 +91,7 @@ fn is_forgotten(record: &Record, known: &ByNumber<'_>, now: Option<SystemTime>) 
             Some(*known)
         });
         let Some(known) = known else {
-            continue;
+            return true;
         };
         let has_ended = matches!(known.state, Some('F' | 'C'));
         if has_ended && has_never_run(known) {
