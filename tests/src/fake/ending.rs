@@ -20,7 +20,13 @@ impl Engine {
             let Some((number, position)) = self.by_process.remove(&pid) else {
                 continue;
             };
-            sessions.insert(pid, 9);
+            // What is being ended has until the last of its signals: a script that traps the first got it
+            // when its child ended (OpenPBS 23.06.06), and the shell above it may end before.
+            if self.signals.iter().any(|(_, process, _)| *process == pid) {
+                self.leaderless.insert(pid);
+            } else {
+                sessions.insert(pid, 9);
+            }
             self.exited(number, position, how, now);
         }
         process::signal_sessions(&sessions);

@@ -1,6 +1,6 @@
 //! The steps of the queue: what is due is released, started, limited and ended.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::act::Late;
 use super::cluster::Cluster;
@@ -20,6 +20,8 @@ pub struct Engine {
     pub(super) changed: bool,
     /// The elements by their processes.
     pub(super) by_process: HashMap<u32, (u64, usize)>,
+    /// Sessions of which the first process has ended, and that have signals to come.
+    pub(super) leaderless: BTreeSet<u32>,
     /// Signals to come: when, to which process, which.
     pub(super) signals: Vec<(Millis, u32, i32)>,
     /// Output to be delivered: since when, when next, of which job and element.
@@ -41,6 +43,7 @@ impl Engine {
             rules,
             changed: false,
             by_process: HashMap::new(),
+            leaderless: BTreeSet::new(),
             signals: Vec::new(),
             delivering: Vec::new(),
             late: Vec::new(),
@@ -380,8 +383,13 @@ impl Engine {
             }
             when > now
         });
-        due.retain(|process, _| self.by_process.contains_key(process));
+        due.retain(|process, _| {
+            self.by_process.contains_key(process) || self.leaderless.contains(process)
+        });
         process::signal_sessions(&due);
+        let signals = &self.signals;
+        self.leaderless
+            .retain(|session| signals.iter().any(|(_, process, _)| process == session));
     }
 }
 

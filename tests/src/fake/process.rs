@@ -103,9 +103,15 @@ pub(super) fn signal_sessions(signals: &BTreeMap<u32, i32>) {
     if signals.is_empty() {
         return;
     }
+    let me = rustix::process::getpid()
+        .as_raw_nonzero()
+        .get()
+        .cast_unsigned();
     for (&leader, &signal) in signals {
-        // At its start it may not lead a session yet.
-        send(leader, signal);
+        // At its start it may not lead a session yet; after its end its number may be another's.
+        if stat(leader).is_some_and(|(parent, _)| parent == me) {
+            send(leader, signal);
+        }
     }
     for process in processes() {
         // By getsid(2) it would be quicker, but rustix refuses the 0 of what has none.
