@@ -42,13 +42,12 @@ fn status(criterion: &mut Criterion) {
     let (json, text) = (json(), text());
     assert_eq!(pbs_json(json.as_bytes()), Some(ELEMENTS));
     assert_eq!(pbs_text(text.as_bytes()), Some(ELEMENTS));
-    criterion.bench_function("qstat -F json, 10,000 elements", |bencher| {
+    criterion.bench_function("pbs/10,000 elements/qstat -F json", |bencher| {
         bencher.iter(|| pbs_json(black_box(json.as_bytes())));
     });
-    criterion.bench_function("qstat -f, 10,000 elements", |bencher| {
+    criterion.bench_function("pbs/10,000 elements/qstat -f", |bencher| {
         bencher.iter(|| pbs_text(black_box(text.as_bytes())));
     });
-    println!("{} and {} bytes", json.len(), text.len());
 }
 
 criterion_group! {
