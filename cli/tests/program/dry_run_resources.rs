@@ -321,8 +321,8 @@ fn everything_on_lsf() {
       | cd -- [DIR]/a/run || { echo 'reflow: could not enter the working directory' >&2; exit 1; }
       | exec -- [DIR]/a/run/.reflow/pinned/[DIGEST]/reflow worker --run-dir [DIR]/a/run --submission [tTAG] --index 0
 
-    2. next: after the end of 1 (all)
-      LSB_NTRIES=1 bsub -J [tTAG] -Jd 'all-[ID] next' -w 'ended(1)' -rn -o /dev/null -a-flag-of-the-site
+    2. next: after the success of 1 (all)
+      LSB_NTRIES=1 bsub -J [tTAG] -Jd 'all-[ID] next' -w 'done(1)' -ti -rn -o /dev/null -a-flag-of-the-site
       | #!/bin/bash
       | exec >>[DIR]/a/run/.reflow/logs/[tTAG]/job 2>&1 || exit 1
       | export REFLOW_JOB_ID="$LSB_JOBID"
