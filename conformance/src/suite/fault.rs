@@ -76,10 +76,13 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 async fn another_process_sees_the_job(rig: &Rig) -> Outcome {
-    let job = rig.site.shell("a", "exit 3");
+    // It ends when it has been found: some forget it then.
+    let script = "for n in {1..600}; do [ -e found ] && break; sleep 0.1; done; exit 3";
+    let job = rig.site.shell("a", script);
     let id = rig.site.submit(&job).await?;
     let found = rig.other.find(&[job.tag]).await?;
     ensure_eq!(found, [Found::Present(vec![id.clone()])]);
+    fs_err::write(rig.site.path().join("found"), "")?;
     let end = rig.site.end(&id).await?;
     let seen = rig.other.status(&[id]).await?;
     ensure_eq!(seen[0].state, JobState::Ended(end));

@@ -28,7 +28,7 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 async fn a_job_is_found_as_soon_as_it_is_submitted(site: &Site) -> Outcome {
-    for job in [site.shell("a", "sleep 2"), site.array("b", 2, "sleep 2")] {
+    for job in [site.shell("a", "sleep 60"), site.array("b", 2, "sleep 60")] {
         let id = site.submit(&job).await?;
         let found = site.scheduler.find(&[job.tag]).await?;
         ensure_eq!(found, [Found::Present(vec![id])]);
