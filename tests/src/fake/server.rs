@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{getpid, set_child_subreaper};
 use serde::{Deserialize, Serialize};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT};
 
 use super::cluster::Cluster;
 use super::engine::{Engine, eprint};
@@ -63,6 +65,11 @@ pub fn serve(directory: &Path) -> io::Result<()> {
     if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
         // Another client has started one at the same time.
         return Ok(());
+    }
+    // A shell starts what is in its background with these ignored, and that is handed on to jobs, unless
+    // somebody takes them: batch systems start jobs with none ignored.
+    for signal in [SIGHUP, SIGINT, SIGQUIT] {
+        signal_hook::flag::register(signal, Arc::default())?;
     }
     // What jobs leave behind becomes a child of this process, so that it can be ended with it.
     set_child_subreaper(Some(getpid()))?;
