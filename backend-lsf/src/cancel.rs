@@ -1,8 +1,8 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reflow_core::command::Call;
-use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind, Target, client};
+use reflow_core::scheduler::client::{self, Extent};
+use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind, Target};
 
 use crate::connect::Lsf;
 use crate::{fault, query};
@@ -62,24 +62,12 @@ fn is_harmless(stderr: &str) -> bool {
 /// The words for `bkill`: `7`, or `12[2-4,8]` for elements. Ids that are not LSF's are unknown, which is no
 /// error.
 fn words(targets: &[Target]) -> Vec<String> {
-    let mut jobs: BTreeMap<&str, Option<Vec<u32>>> = BTreeMap::new();
-    for target in targets {
-        let Some(number) = query::number(&target.job) else {
-            continue;
-        };
-        let entry = jobs.entry(number).or_insert_with(|| Some(Vec::new()));
-        match (target.index, entry) {
-            (Some(index), Some(indices)) => indices.push(index),
-            (Some(_), None) => {}
-            (None, entry) => *entry = None,
-        }
-    }
     let mut words = Vec::new();
-    for (number, indices) in jobs {
-        match indices {
-            None => words.push(number.to_owned()),
-            Some(indices) => {
-                let ranges = ranges(indices);
+    for (number, extent) in client::by_job(targets, query::number) {
+        match extent {
+            Extent::Whole => words.push(number.to_owned()),
+            Extent::Elements(elements) => {
+                let ranges = client::ranges(&elements, 1);
                 let parts = client::parts(&ranges, LONGEST_LIST);
                 words.extend(
                     parts
@@ -90,21 +78,6 @@ fn words(targets: &[Target]) -> Vec<String> {
         }
     }
     words
-}
-
-/// Ranges of LSF's indexes, which count from 1.
-fn ranges(mut indices: Vec<u32>) -> Vec<String> {
-    indices.sort_unstable();
-    indices.dedup();
-    let native = |index: u32| u64::from(index) + 1;
-    indices
-        .chunk_by(|a, b| a + 1 == *b)
-        .map(|range| match range {
-            [one] => native(*one).to_string(),
-            [first, .., last] => format!("{}-{}", native(*first), native(*last)),
-            [] => String::new(),
-        })
-        .collect()
 }
 
 #[cfg(test)]

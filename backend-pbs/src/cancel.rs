@@ -1,6 +1,4 @@
-use std::collections::BTreeMap;
-
-use reflow_core::elements::ElementSet;
+use reflow_core::scheduler::client::{self, Extent};
 use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind, Target};
 
 use crate::config::Dialect;
@@ -53,46 +51,33 @@ async fn delete(pbs: &Pbs, words: &[String]) -> Result<(), SchedulerError> {
 
 /// The arguments of each call. Ids that are not PBS's are unknown, which is no error.
 fn calls(dialect: Dialect, targets: &[Target]) -> Vec<Vec<String>> {
-    let mut jobs: BTreeMap<Id<'_>, Option<Vec<(u32, u32)>>> = BTreeMap::new();
-    for target in targets {
-        let Some(id) = Id::parse(target.job.as_str()) else {
-            continue;
-        };
-        let entry = jobs.entry(id).or_insert_with(|| Some(Vec::new()));
-        match (id.part, target.index, entry) {
-            (Part::Array, Some(index), Some(indices)) => {
-                indices.push((index, index.saturating_add(1)));
-            }
-            (Part::Array, Some(_), None) => {}
-            // An array of one element is a plain job, and its element 0 the whole of it.
-            (Part::Job, Some(index), _) if index > 0 => {}
-            (_, _, entry) => *entry = None,
-        }
-    }
     let mut calls = Vec::new();
-    for (id, indices) in jobs {
-        let Some(indices) = indices else {
-            calls.push(vec![id.with(match id.part {
-                Part::Job => "",
-                Part::Array => "[]",
-                Part::Element(_) => continue,
-            })]);
-            continue;
+    for (id, extent) in client::by_job(targets, |job| Id::parse(job.as_str())) {
+        let elements = match (id.part, extent) {
+            (Part::Element(_), _) => continue,
+            (Part::Array, Extent::Elements(elements)) => elements,
+            // An array of one element is a plain job, and its element 0 the whole of it.
+            (Part::Job, Extent::Elements(elements)) if !elements.contains(0) => continue,
+            (Part::Job, _) => {
+                calls.push(vec![id.with("")]);
+                continue;
+            }
+            (Part::Array, Extent::Whole) => {
+                calls.push(vec![id.with("[]")]);
+                continue;
+            }
         };
-        let set = ElementSet::from_ranges(indices);
-        let ranges = set.ranges().iter().map(|(first, end)| match end - first {
-            1 => first.to_string(),
-            _ => format!("{first}-{}", end - 1),
-        });
+        let ranges = client::ranges(&elements, 0);
         match dialect {
             Dialect::OpenPbs => {
-                calls.extend(ranges.map(|range| vec![id.with(&format!("[{range}]"))]));
+                calls.extend(
+                    ranges
+                        .iter()
+                        .map(|range| vec![id.with(&format!("[{range}]"))]),
+                );
             }
             Dialect::Torque => {
-                let ranges: Vec<String> = ranges.collect();
-                if !ranges.is_empty() {
-                    calls.push(vec!["-t".to_owned(), ranges.join(","), id.whole()]);
-                }
+                calls.push(vec!["-t".to_owned(), ranges.join(","), id.whole()]);
             }
         }
     }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reflow_core::command::Call;
+use reflow_core::scheduler::client::{self, Extent};
 use reflow_core::scheduler::{SchedulerError, SchedulerErrorKind, Target};
 
 use crate::connect::Slurm;
@@ -62,27 +63,14 @@ fn is_only_about_ended(stderr: &str) -> bool {
 /// The words for `scancel`: `7`, or `12_[1-3,7]` for elements. Ids that are not Slurm's are unknown,
 /// which is no error.
 fn words(targets: &[Target]) -> BTreeMap<Option<&str>, Vec<String>> {
-    let mut jobs: BTreeMap<(Option<&str>, &str), Option<Vec<u32>>> = BTreeMap::new();
-    for target in targets {
-        let Some(number) = query::number(&target.job) else {
-            continue;
-        };
-        let entry = jobs
-            .entry((query::cluster(&target.job), number))
-            .or_insert_with(|| Some(Vec::new()));
-        match (target.index, entry) {
-            (Some(index), Some(indices)) => indices.push(index),
-            (Some(_), None) => {}
-            (None, entry) => *entry = None,
-        }
-    }
+    let key = |job| Some((query::cluster(job), query::number(job)?));
     let mut words: BTreeMap<_, Vec<String>> = BTreeMap::new();
-    for ((cluster, number), indices) in jobs {
+    for ((cluster, number), extent) in client::by_job(targets, key) {
         let words = words.entry(cluster).or_default();
-        match indices {
-            None => words.push(number.to_owned()),
-            Some(indices) => {
-                let ranges = ranges(indices);
+        match extent {
+            Extent::Whole => words.push(number.to_owned()),
+            Extent::Elements(elements) => {
+                let ranges = client::ranges(&elements, 0);
                 words.extend(
                     query::parts(&ranges)
                         .into_iter()
@@ -92,19 +80,6 @@ fn words(targets: &[Target]) -> BTreeMap<Option<&str>, Vec<String>> {
         }
     }
     words
-}
-
-fn ranges(mut indices: Vec<u32>) -> Vec<String> {
-    indices.sort_unstable();
-    indices.dedup();
-    indices
-        .chunk_by(|a, b| a + 1 == *b)
-        .map(|range| match range {
-            [one] => one.to_string(),
-            [first, .., last] => format!("{first}-{last}"),
-            [] => String::new(),
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod partitions;
 mod settings;
 mod submission;
 mod summary;
+mod targets;
 
 pub use complaints::Complaints;
 pub use flags::Flags;
@@ -18,3 +19,4 @@ pub use partitions::named_partitions;
 pub use settings::read_settings;
 pub use submission::{accepted, send};
 pub use summary::summary;
+pub use targets::{Extent, by_job, ranges};
