@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use reflow_core::id::JobId;
 
 use crate::config::{Dialect, Site};
-use crate::parse::{self, Answer, Id, Record};
+use crate::parse::{self, Answer, Id};
 use crate::{held, partition, status};
 
 /// Reads an answer of `qstat -f -F json`, and makes states of it. Returns the number of parts of jobs that
@@ -48,7 +48,7 @@ fn states(dialect: Dialect, answer: &Answer) -> usize {
         .collect();
     let jobs: Vec<JobId> = jobs.into_iter().collect();
     let held: HashSet<String> = held::forgotten(answer)
-        .map(|record: &Record| record.id.clone())
+        .map(|(record, _)| record.id.clone())
         .collect();
     let states = status::read(dialect, &jobs, answer, &held);
     states.iter().map(|state| state.elements.len().max(1)).sum()

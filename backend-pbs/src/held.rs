@@ -1,6 +1,6 @@
 //! Jobs that PBS holds for ever, because of what became of a job that they wait for.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use reflow_core::scheduler::SchedulerError;
@@ -13,6 +13,9 @@ use crate::status::{self, ByNumber};
 /// How long ago a parent must have ended, by the server's own time, before a child that is still held
 /// counts as forgotten: the server releases it within moments.
 const RELEASED_BY_THEN: Duration = Duration::from_mins(1);
+
+/// How long the server takes at most to release or delete the children of a job that it has forgotten.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// Returns the ids of those held jobs in `answer` that will never be released.
 ///
@@ -38,18 +41,35 @@ pub(crate) async fn for_ever(
     // parent was gone before has been passed over.
     ids.extend(held.iter().map(|record| record.id.clone()));
     let later = query::jobs(pbs, &ids, false).await?;
-    Ok(forgotten(&later).map(|record| record.id.clone()).collect())
+    let found: HashMap<String, Proof> = forgotten(&later)
+        .map(|(record, proof)| (record.id.clone(), proof))
+        .collect();
+    let is_sure = found.values().all(|proof| *proof == Proof::Sure);
+    let mut held: HashSet<String> = found.into_keys().collect();
+    if !is_sure {
+        // A parent that has just ended may be forgotten a moment before its children are released or deleted.
+        tokio::time::sleep(MOMENT).await;
+        let again = query::jobs(pbs, &ids, false).await?;
+        let still: HashSet<&str> = forgotten(&again).map(|(it, _)| it.id.as_str()).collect();
+        held.retain(|id| still.contains(id.as_str()));
+    }
+    Ok(held)
+}
+
+/// How sure it is that a held job will never be released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// What became of a parent says so.
+    Sure,
+    /// A parent is not known: it was deleted before it ran, or it has ended just now.
+    Missing,
 }
 
 /// Returns the held jobs of an answer that also tells of all their parents, as far as they are known.
-pub(crate) fn forgotten(later: &Answer) -> impl Iterator<Item = &Record> {
+pub(crate) fn forgotten(later: &Answer) -> impl Iterator<Item = (&Record, Proof)> {
     let by_number = status::by_number(later);
-    let is_forgotten = move |record: &&Record| is_forgotten(record, &by_number, later.now);
-    later
-        .records
-        .iter()
-        .filter(|record| is_held(record))
-        .filter(is_forgotten)
+    let held = later.records.iter().filter(|record| is_held(record));
+    held.filter_map(move |record| Some((record, proof(record, &by_number, later.now)?)))
 }
 
 fn is_held(record: &Record) -> bool {
@@ -77,13 +97,13 @@ fn has_never_run(record: &Record) -> bool {
     is_deleted && !record.has_run()
 }
 
-/// Whether what the job waits for cannot come any more: one parent has ended without having run or is not
-/// known, or all have ended, and not just now.
+/// Returns why what the job waits for cannot come any more, if it cannot: one parent has ended without having
+/// run, or is not known, or all have ended, and not just now.
 ///
-/// At the end of a parent that ran the server takes it out of the list before it forgets it. One that is in
-/// the list and not known was deleted before it ran, and there is no history to tell.
-fn is_forgotten(record: &Record, known: &ByNumber<'_>, now: Option<SystemTime>) -> bool {
-    let mut all_are_over = true;
+/// At the end of a parent that ran the server takes it out of the list. One that is in the list and not known
+/// was deleted before it ran, and there is no history to tell.
+fn proof(record: &Record, known: &ByNumber<'_>, now: Option<SystemTime>) -> Option<Proof> {
+    let (mut all_are_over, mut one_is_missing) = (true, false);
     for parent in parents(record) {
         let known = Id::parse(&parent).and_then(|id| {
             let (_, known) = (known.get(id.number)?.iter())
@@ -91,11 +111,12 @@ fn is_forgotten(record: &Record, known: &ByNumber<'_>, now: Option<SystemTime>) 
             Some(*known)
         });
         let Some(known) = known else {
-            return true;
+            one_is_missing = true;
+            continue;
         };
         let has_ended = matches!(known.state, Some('F' | 'C'));
         if has_ended && has_never_run(known) {
-            return true;
+            return Some(Proof::Sure);
         }
         let long_ago = known.ended().zip(now).is_some_and(|(ended, now)| {
             now.duration_since(ended)
@@ -103,5 +124,9 @@ fn is_forgotten(record: &Record, known: &ByNumber<'_>, now: Option<SystemTime>) 
         });
         all_are_over &= has_ended && long_ago;
     }
-    all_are_over
+    match (one_is_missing, all_are_over) {
+        (true, _) => Some(Proof::Missing),
+        (false, true) => Some(Proof::Sure),
+        (false, false) => None,
+    }
 }

@@ -246,15 +246,32 @@ async fn a_server_that_has_stopped_to_keep_history_is_asked_without() {
 
 #[tokio::test]
 async fn parents_of_held_jobs_are_asked_about_once_and_only_then() {
-    let rig = Rig::openpbs("cat \"$FIXTURES/qstat-held.json\"", &[]).await;
+    let known = "sed 's/9999.localhost@/41.localhost@/' \"$FIXTURES/qstat-held.json\"";
+    let rig = Rig::openpbs(known, &[]).await;
     let state = rig.state("40.localhost").await;
     assert!(matches!(state, JobState::Pending { never: true, .. }));
     let calls = rig.calls("qstat");
     assert_eq!(calls.len(), 2);
-    assert!(calls[1].starts_with("-x -f -F json 39.localhost 41.localhost 9999.localhost"));
+    assert!(calls[1].starts_with("-x -f -F json 39.localhost 41.localhost 40.localhost"));
     let rig = Rig::openpbs("cat \"$FIXTURES/qstat-ended.json\"", &[]).await;
     rig.state("1.localhost").await;
     assert_eq!(rig.calls("qstat").len(), 1);
+}
+
+#[tokio::test]
+async fn an_unknown_parent_is_a_proof_where_the_child_is_held_a_moment_later_still() {
+    let held = "sed 's/39.localhost@/9998.localhost@/' \"$FIXTURES/qstat-held.json\"";
+    let rig = Rig::openpbs(held, &[]).await;
+    let state = rig.state("40.localhost").await;
+    assert!(matches!(state, JobState::Pending { never: true, .. }));
+    assert_eq!(rig.calls("qstat").len(), 3);
+    let released = format!(
+        "echo >> \"$LOG.n\"; {held} | if [ $(wc -l < \"$LOG.n\") -lt 3 ]; then cat; else sed 's/\"H\"/\"Q\"/'; fi"
+    );
+    let rig = Rig::openpbs(&released, &[]).await;
+    let state = rig.state("40.localhost").await;
+    assert!(matches!(state, JobState::Pending { never: false, .. }));
+    assert_eq!(rig.calls("qstat").len(), 3);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ const TORQUE: &str = include_str!("../../tests/fixtures/qstat-torque-6.1.txt");
 fn status_in(answer: &Answer, dialect: Dialect, job: &str) -> JobStatus {
     let id = JobId::new(job).expect("is an id");
     let held = held::forgotten(answer)
-        .map(|record| record.id.clone())
+        .map(|(record, _)| record.id.clone())
         .collect();
     let mut states = read(dialect, &[id], answer, &held);
     states.pop().expect("one for each job")
