@@ -408,7 +408,7 @@ pub(super) fn take_back(
     };
     match Owner::claim(&dir.owner(&record.tag), &Owner::Void)? {
         None | Some(Owner::Void) => return Ok(elements),
-        Some(Owner::Job(_)) => {}
+        Some(Owner::Job(_) | Owner::Unreadable) => {}
     }
     // Some index of it has run: single indices are claimed as their workers would.
     let spool = Spool::new(dir.spool(&record.tag));

@@ -15,13 +15,20 @@ pub enum Owner {
     Job(JobId),
     /// Dispatch has given the submission up; no worker runs it.
     Void,
+    /// Somebody claimed it, and something else has overwritten the file since: nobody knows who. No
+    /// worker that reads this runs it; one that claimed it before may still be running.
+    #[serde(skip)]
+    Unreadable,
 }
 
 impl Owner {
-    /// Returns the owner, if there is one.
+    /// Returns the owner, if there is one. Foreign content is no error: see [`Owner::Unreadable`].
     pub fn read(path: &Path) -> io::Result<Option<Self>> {
         match fs::read(path) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+                tracing::warn!(path = %path.display(), %error, "a file of reflow was overwritten");
+                Self::Unreadable
+            }))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -64,5 +71,18 @@ mod tests {
         );
         assert!(job.is_job(&JobId::new("7").unwrap()));
         assert!(!job.is_job(&JobId::new("8").unwrap()));
+    }
+
+    #[test]
+    fn an_overwritten_claim_belongs_to_nobody_and_stands() {
+        for foreign in ["", "somebody", "\"unreadable\"", "{\"job\":7}"] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("S.owner");
+            fs::write(&path, foreign).unwrap();
+            let found = Owner::claim(&path, &Owner::Void).unwrap();
+            assert_eq!(found, Some(Owner::Unreadable), "{foreign}");
+            assert!(!Owner::Unreadable.is_job(&JobId::new("7").unwrap()));
+            assert_eq!(fs::read_to_string(&path).unwrap(), foreign);
+        }
     }
 }

@@ -391,6 +391,15 @@ fn a_submission_of_another_job_or_of_nobody_is_left_alone() {
 }
 
 #[test]
+fn a_submission_whose_owner_was_overwritten_is_left_alone() {
+    let rig = Rig::new();
+    rig.submit(json!({"body": script("touch ran")}), 1);
+    fs::write(rig.dir.owner(&tag("t")), "somebody").expect("written");
+    assert!(rig.run(0).left_alone);
+    assert!(!rig.path("ran").exists());
+}
+
+#[test]
 fn a_closed_submission_is_left_alone() {
     let rig = Rig::new();
     fs::write(rig.dir.closed(&tag("t")), "").expect("written");

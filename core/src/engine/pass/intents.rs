@@ -6,8 +6,9 @@ use tokio::time::Instant;
 
 use super::Pass;
 use crate::engine::{EngineError, Phase};
-use crate::id::Tag;
+use crate::id::{JobId, Tag};
 use crate::journal::{NotSent, Record};
+use crate::results::{Spool, read_spool};
 use crate::rundir::Owner;
 use crate::scheduler::Found;
 
@@ -26,6 +27,11 @@ impl Pass<'_> {
             match Owner::read(&self.dir.owner(&tag))? {
                 Some(Owner::Job(job)) => self.record(Record::Submitted { tag, job })?,
                 Some(Owner::Void) => self.never_sent(tag, "it was given up")?,
+                // The results tell the job of an overwritten claim, if they have come to that.
+                Some(Owner::Unreadable) => match self.job_of_results(&tag)? {
+                    Some(job) => self.record(Record::Submitted { tag, job })?,
+                    None => unknown.push((position, tag)),
+                },
                 None => unknown.push((position, tag)),
             }
         }
@@ -70,7 +76,25 @@ impl Pass<'_> {
         match Owner::claim(&self.dir.owner(&tag), &Owner::Void)? {
             None | Some(Owner::Void) => self.never_sent(tag, "no job of it was found"),
             Some(Owner::Job(job)) => self.record(Record::Submitted { tag, job }),
+            Some(Owner::Unreadable) => match self.job_of_results(&tag)? {
+                Some(job) => self.record(Record::Submitted { tag, job }),
+                // None of its workers has begun an index, and no further one can own it.
+                None => self.never_sent(tag, "no job of it was found"),
+            },
         }
+    }
+
+    /// Returns the job whose workers have begun an index of a submission, if one has.
+    fn job_of_results(&self, tag: &Tag) -> Result<Option<JobId>, EngineError> {
+        for file in Spool::new(self.dir.spool(tag)).files()? {
+            let worker = read_spool(&file)?.worker;
+            if let Some(job) = worker.and_then(|worker| worker.job)
+                && let Ok(job) = JobId::new(job)
+            {
+                return Ok(Some(job));
+            }
+        }
+        Ok(None)
     }
 
     fn never_sent(&mut self, tag: Tag, why: &str) -> Result<(), EngineError> {

@@ -162,7 +162,7 @@ impl Pass<'_> {
         if is_whole {
             match Owner::claim(&self.dir.owner(&tag), &Owner::Void)? {
                 None | Some(Owner::Void) => return Ok(()),
-                Some(Owner::Job(_)) => {}
+                Some(Owner::Job(_) | Owner::Unreadable) => {}
             }
         }
         let mut indices: BTreeMap<u32, bool> = BTreeMap::new();
