@@ -18,6 +18,7 @@ pub mod error;
 pub mod fault;
 pub mod host;
 pub mod id;
+pub mod identity;
 pub mod journal;
 pub mod nearest;
 pub mod results;
