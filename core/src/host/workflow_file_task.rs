@@ -90,6 +90,7 @@ pub(super) fn task(
     let task = TaskDescription {
         name: name?,
         flow: None,
+        name_in_flow: None,
         doc: table
             .read("doc", |item, place| reader.text(item, place))
             .unwrap_or_default(),

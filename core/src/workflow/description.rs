@@ -33,6 +33,9 @@ pub struct TaskDescription {
     /// The flow that defined it, where that is not the workflow itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flow: Option<WorkflowName>,
+    /// The name that flow gave it, where it was included under a prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_in_flow: Option<TaskName>,
     /// What it does, for `--help`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub doc: String,
@@ -166,6 +169,13 @@ pub enum ParameterKind {
     },
     /// The run directory.
     RunDir,
+}
+
+impl TaskDescription {
+    /// Returns its name without the prefix under which its flow was included.
+    pub fn own_name(&self) -> &TaskName {
+        self.name_in_flow.as_ref().unwrap_or(&self.name)
+    }
 }
 
 impl Description {

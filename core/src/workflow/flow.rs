@@ -27,7 +27,7 @@ impl Description {
     ///
     /// References between tasks of the flow are rewritten; a name that the flow does not define stays
     /// as it is and refers to a task of this workflow. Each task remembers the flow that defined it,
-    /// by the flow's own name.
+    /// by the flow's own name, and its name in it.
     ///
     /// # Errors
     /// When a name that results is not valid; nothing is added then.
@@ -51,7 +51,8 @@ impl Description {
         };
         for mut task in flow.tasks {
             if let Some(name) = names.get(task.name.as_str()) {
-                task.name = name.clone();
+                let own = std::mem::replace(&mut task.name, name.clone());
+                task.name_in_flow.get_or_insert(own);
             }
             task.flow.get_or_insert_with(|| flow.name.clone());
             task.after.iter_mut().for_each(rewrite);
