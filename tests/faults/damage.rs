@@ -20,6 +20,7 @@ pub(crate) const CASES: &[Case] = &[Case {
     run: damaged,
     slurm: false,
     slow: false,
+    python: false,
 }];
 
 /// A way to damage a run directory, and how many elements it may cost.

@@ -37,6 +37,7 @@ const fn case(name: &'static str, run: fn(), slow: bool) -> Case {
         run,
         slurm: false,
         slow,
+        python: false,
     }
 }
 

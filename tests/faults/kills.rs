@@ -18,18 +18,21 @@ pub(crate) const CASES: &[Case] = &[
         run: fifty,
         slurm: false,
         slow: false,
+        python: false,
     },
     Case {
         name: "kills_at_every_point_on_this_machine",
         run: local,
         slurm: false,
         slow: true,
+        python: false,
     },
     Case {
         name: "kills_at_every_point_on_slurm",
         run: slurm,
         slurm: true,
         slow: true,
+        python: false,
     },
 ];
 

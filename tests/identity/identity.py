@@ -123,10 +123,8 @@ def H(*items):
 
 
 def path_name(path, run_dir):
-    if run_dir is not None and path == run_dir:
-        return "."
-    if run_dir is not None and path.startswith(run_dir + "/"):
-        return path[len(run_dir) + 1:]
+    if run_dir is not None and (path + "/").startswith(run_dir + "/"):
+        return path[len(run_dir):].lstrip("/") or "."
     return path
 
 

@@ -15,6 +15,8 @@ pub struct Case {
     pub slurm: bool,
     /// Whether it takes more than a few seconds.
     pub slow: bool,
+    /// Whether it needs `python3`.
+    pub python: bool,
 }
 
 /// Returns a case that every machine can show in a few seconds.
@@ -24,6 +26,15 @@ pub const fn local_case(name: &'static str, run: fn()) -> Case {
         run,
         slurm: false,
         slow: false,
+        python: false,
+    }
+}
+
+/// Returns a case of a few seconds that needs `python3`.
+pub const fn python_case(name: &'static str, run: fn()) -> Case {
+    Case {
+        python: true,
+        ..local_case(name, run)
     }
 }
 
@@ -71,6 +82,9 @@ fn run(arguments: &Arguments, cases: &[Case], missing: Option<&'static str>) -> 
                         "needs a Slurm that is there for tests (REFLOW_TEST_SLURM=1, see tests/run)",
                     ));
                 }
+                if case.python && !has_python() {
+                    return Ok(Completion::ignored_with("needs python3"));
+                }
                 if case.slow && !full {
                     return Ok(Completion::ignored_with(
                         "slow: part of tests/run --full (REFLOW_TEST_FULL=1)",
@@ -82,6 +96,17 @@ fn run(arguments: &Arguments, cases: &[Case], missing: Option<&'static str>) -> 
         })
         .collect();
     libtest_mimic::run(arguments, trials).exit_code()
+}
+
+fn has_python() -> bool {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test asks for a program that reflow itself never runs"
+    )]
+    let asked = std::process::Command::new("python3")
+        .arg("--version")
+        .output();
+    asked.is_ok_and(|output| output.status.success())
 }
 
 /// Returns whether tests were told that the machine has something.
