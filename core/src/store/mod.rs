@@ -2,6 +2,12 @@
 //!
 //! Everything in it can be rebuilt from run directories. Damage costs a warning, never a run.
 
+pub mod cache;
 mod catalogue;
+mod draft;
+mod shelf;
+mod table;
+mod warning;
 
 pub use catalogue::{Catalogue, CatalogueEntry, CatalogueError, Listing};
+pub use warning::StoreWarning;

@@ -1,0 +1,277 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use proptest::prelude::*;
+
+use super::*;
+use crate::id::{RunId, Tag, WorkflowName};
+use crate::rundir::ValueRef;
+
+pub(super) fn task() -> TaskName {
+    TaskName::new("align").unwrap()
+}
+
+pub(super) fn digest(number: u32) -> Digest {
+    blake3::hash(&number.to_le_bytes()).into()
+}
+
+pub(super) fn origin(number: u32) -> Origin {
+    Origin {
+        run_id: RunId::new(format!("run-{number}")).unwrap(),
+        run_dir: PathBuf::from(format!("/runs/{number}")),
+        workflow: WorkflowName::new("genomes").unwrap(),
+        flow: None,
+        task: task(),
+    }
+}
+
+pub(super) fn tag(number: u32) -> Tag {
+    Tag::from_digest('r', &blake3::hash(&number.to_le_bytes()))
+}
+
+/// An entry whose value is `value`, made at `made`, by element 0 of the submission `number`.
+pub(super) fn entry(value: u32, number: u32, made: u64) -> CacheEntry {
+    CacheEntry {
+        value: ValueRef::Inline {
+            json: serde_json::value::to_raw_value(&value).unwrap(),
+            items: None,
+        },
+        hash: digest(value),
+        entries: None,
+        stat: None,
+        made_ms: made,
+        forced: false,
+        tag: tag(number),
+        element: 0,
+    }
+}
+
+/// What was found, as values and origins.
+pub(super) fn shown(candidates: &[Candidate]) -> Vec<(String, String)> {
+    candidates
+        .iter()
+        .map(|candidate| {
+            let ValueRef::Inline { json, .. } = &candidate.entry.value else {
+                panic!("all values are inline");
+            };
+            (
+                json.get().to_owned(),
+                candidate.origin.run_id.as_str().to_owned(),
+            )
+        })
+        .collect()
+}
+
+pub(super) fn segments(store: &Path) -> Vec<String> {
+    Cache::new(store).shelf(&task()).names().unwrap()
+}
+
+#[test]
+fn what_was_published_is_found_and_nothing_else() {
+    let store = tempfile::tempdir().unwrap();
+    let cache = Cache::new(&store.path().join("store"));
+    assert!(cache.open(&task()).unwrap().is_empty());
+    let entries = vec![(digest(1), entry(10, 1, 5)), (digest(2), entry(20, 1, 5))];
+    assert!(
+        cache
+            .publish(&task(), "a-0", &origin(7), entries.clone())
+            .unwrap()
+    );
+    assert!(!cache.publish(&task(), "a-0", &origin(7), entries).unwrap());
+    let found = cache.open(&task()).unwrap();
+    assert!(!found.is_empty());
+    assert_eq!(
+        shown(&found.find(&digest(2)).unwrap()),
+        [("20".to_owned(), "run-7".to_owned())]
+    );
+    assert!(found.find(&digest(3)).unwrap().is_empty());
+    assert!(found.warnings().is_empty());
+    let other = TaskName::new("other").unwrap();
+    assert!(cache.open(&other).unwrap().is_empty());
+}
+
+#[test]
+fn what_was_forced_comes_first_then_what_was_made_first() {
+    let store = tempfile::tempdir().unwrap();
+    let cache = Cache::new(store.path());
+    for (value, made, forced) in [(1, 30, false), (2, 20, false), (3, 40, true), (4, 50, true)] {
+        let entry = CacheEntry {
+            forced,
+            ..entry(value, value, made)
+        };
+        let name = format!("s-{value}");
+        cache
+            .publish(&task(), &name, &origin(value), vec![(digest(0), entry)])
+            .unwrap();
+    }
+    let found = cache.open(&task()).unwrap().find(&digest(0)).unwrap();
+    let values: Vec<_> = shown(&found).into_iter().map(|(value, _)| value).collect();
+    assert_eq!(values, ["4", "3", "2", "1"]);
+}
+
+#[test]
+fn names_that_are_no_file_names_are_refused() {
+    let store = tempfile::tempdir().unwrap();
+    let cache = Cache::new(store.path());
+    for name in ["", "../x", ".x", "merged-1-x"] {
+        assert!(matches!(
+            cache.publish(&task(), name, &origin(0), vec![]),
+            Err(CacheError::Name(_))
+        ));
+    }
+}
+
+#[test]
+fn segments_stay_few_however_often_something_is_published() {
+    let store = tempfile::tempdir().unwrap();
+    let cache = Cache::new(store.path());
+    for number in 0..600 {
+        let entries = vec![(digest(number), entry(number, number, 1))];
+        cache
+            .publish(&task(), &format!("s-{number}"), &origin(number), entries)
+            .unwrap();
+        // At most seven of each tier: 600 in base 8 has four digits.
+        assert!(segments(store.path()).len() <= 4 * 7);
+    }
+    let found = cache.open(&task()).unwrap();
+    for number in 0..600 {
+        let expected = (number.to_string(), format!("run-{number}"));
+        assert_eq!(shown(&found.find(&digest(number)).unwrap()), [expected]);
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_written_is_an_error_that_names_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("store");
+    fs::write(&store, "no directory").unwrap();
+    let cache = Cache::new(&store);
+    let error = cache
+        .publish(
+            &task(),
+            "a-0",
+            &origin(0),
+            vec![(digest(0), entry(0, 0, 0))],
+        )
+        .unwrap_err();
+    assert!(
+        error.to_string().contains(store.to_str().unwrap()),
+        "{error}"
+    );
+    assert!(matches!(cache.open(&task()), Err(CacheError::Io { .. })));
+}
+
+#[test]
+fn a_damaged_segment_costs_what_is_in_it_and_never_gives_another_answer() {
+    let store = tempfile::tempdir().unwrap();
+    let cache = Cache::new(store.path());
+    let one = |number| vec![(digest(number), entry(number, number, 1))];
+    cache.publish(&task(), "whole", &origin(0), one(0)).unwrap();
+    let three = (1..4).flat_map(one).collect();
+    cache.publish(&task(), "broken", &origin(1), three).unwrap();
+    let path = store.path().join("cache/align/broken");
+    let whole = fs::read(&path).unwrap();
+    let check = |bytes: &[u8], what: &str| {
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, bytes).unwrap();
+        let found = cache.open(&task()).unwrap();
+        let mut missing = 0;
+        let asked: Vec<Digest> = (0..5).map(digest).collect();
+        for (number, candidates) in found.find_many(&asked).unwrap().iter().enumerate() {
+            let expected = (number.to_string(), format!("run-{}", number.min(1)));
+            match shown(candidates).as_slice() {
+                [] => missing += u32::from((1..4).contains(&number)),
+                [one] => assert!(*one == expected && number < 4, "{what}"),
+                _ => panic!("{what}: more than was published"),
+            }
+        }
+        assert_eq!(shown(&found.find(&digest(0)).unwrap()).len(), 1, "{what}");
+        assert_eq!(missing > 0, !found.warnings().is_empty(), "{what}");
+    };
+    for cut in 0..whole.len() {
+        check(&whole[..cut], &format!("cut at {cut}"));
+    }
+    for position in 0..whole.len() {
+        for bits in [0x01, 0x80, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[position] ^= bits;
+            check(&bytes, &format!("byte {position} xor {bits:#x}"));
+        }
+    }
+    check(b"{}", "foreign");
+    check(&[0; 4096], "zeros");
+}
+
+#[test]
+fn a_segment_of_a_later_version_is_left_alone() {
+    let store = tempfile::tempdir().unwrap();
+    let cache = Cache::new(store.path());
+    cache
+        .publish(&task(), "a", &origin(0), vec![(digest(0), entry(0, 0, 0))])
+        .unwrap();
+    let path = store.path().join("cache/align/a");
+    let bytes = fs::read(&path).unwrap();
+    let header = br#"{"schema":1,"kind":"cache"}"#;
+    let later = br#"{"schema":2,"kind":"cache"}"#;
+    let at = bytes
+        .windows(header.len())
+        .position(|part| part == header)
+        .unwrap();
+    let mut bytes = bytes;
+    bytes[at..at + later.len()].copy_from_slice(later);
+    bytes[at - 4..at].copy_from_slice(&crc32fast::hash(later).to_le_bytes());
+    fs::write(&path, &bytes).unwrap();
+    let found = cache.open(&task()).unwrap();
+    assert!(found.is_empty());
+    let warnings = found.warnings();
+    assert!(
+        warnings[0].to_string().contains("newer reflow"),
+        "{warnings:?}"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn a_cache_is_a_map_from_identities_to_all_that_was_published(
+        published in prop::collection::vec(
+            prop::collection::vec((0_u32..40, any::<u32>(), 0_u64..5, any::<bool>()), 0..30), 0..40,
+        ),
+        sizes in 1_usize..50,
+    ) {
+        let store = tempfile::tempdir().unwrap();
+        let cache = Cache::new(store.path());
+        let mut model: BTreeMap<u32, Vec<(bool, u64, Tag, u32, u32)>> = BTreeMap::new();
+        for (number, entries) in (0..).zip(&published) {
+            let made = entries.iter().enumerate().map(|(element, (identity, value, made, forced))| {
+                let entry = CacheEntry {
+                    element: element as u32, forced: *forced, ..entry(*value, number, *made)
+                };
+                model.entry(*identity).or_default()
+                    .push((*forced, *made, tag(number), element as u32, *value));
+                (digest(*identity), entry)
+            }).collect();
+            cache.publish(&task(), &format!("s-{number}"), &origin(number), made).unwrap();
+        }
+        for all in model.values_mut() {
+            all.sort_by_key(|(forced, made, tag, element, _)| {
+                let age = if *forced { u64::MAX - made } else { *made };
+                (!*forced, age, tag.clone(), *element)
+            });
+        }
+        let found = cache.open(&task()).unwrap();
+        let asked: Vec<u32> = (0..50).rev().cycle().take(sizes * 3).collect();
+        let identities: Vec<Digest> = asked.iter().copied().map(digest).collect();
+        let many = found.find_many(&identities).unwrap();
+        for (number, candidates) in asked.iter().zip(&many) {
+            let expected: Vec<String> = model.get(number).into_iter().flatten()
+                .map(|(.., value)| value.to_string()).collect();
+            let values: Vec<String> = shown(candidates).into_iter().map(|(value, _)| value).collect();
+            prop_assert_eq!(&values, &expected);
+            prop_assert_eq!(shown(&found.find(&digest(*number)).unwrap()), shown(candidates));
+        }
+        prop_assert!(found.warnings().is_empty());
+    }
+}
