@@ -112,6 +112,30 @@ pub(crate) struct SubmitOptions {
     /// Which of your variables the jobs have: `submit`, `clean`, or names separated by commas.
     #[arg(long, value_name = "POLICY")]
     pub(crate) env: Option<String>,
+    #[command(flatten)]
+    pub(crate) cache: CacheOptions,
+}
+
+/// What of earlier runs is used.
+#[derive(Debug, Clone, Default, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+pub(crate) struct CacheOptions {
+    /// Run everything, whatever earlier runs remember. The new results replace what is remembered.
+    #[arg(long, conflicts_with = "force_tasks")]
+    pub(crate) force: bool,
+    /// Run these tasks, whatever earlier runs remember of them.
+    #[arg(long, value_name = "TASK,…", value_delimiter = ',')]
+    pub(crate) force_tasks: Vec<String>,
+    /// Compare the content of files with what it was before a remembered result is used, and ask the task's
+    /// own check.
+    #[arg(long, conflicts_with = "no_verify")]
+    pub(crate) verify: bool,
+    /// Use remembered results without a look at whether their files still exist.
+    #[arg(long)]
+    pub(crate) no_verify: bool,
 }
 
 #[cfg(test)]

@@ -37,8 +37,13 @@ impl Context {
 
     /// Returns the catalogue of runs, if there is a place for one.
     pub(crate) fn catalogue(&self) -> Option<Catalogue> {
+        Some(Catalogue::new(&self.store()?))
+    }
+
+    /// Returns the store, absolute, if there is a place for one.
+    pub(crate) fn store(&self) -> Option<PathBuf> {
         let store = self.configuration.resolved.store()?;
-        Some(Catalogue::new(&store))
+        Some(self.surroundings.absolute(&store))
     }
 
     /// Returns the configured backend with its settings.

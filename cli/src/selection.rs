@@ -3,7 +3,7 @@ use reflow_core::engine::{self, TaskStatus};
 use reflow_core::id::TaskName;
 use reflow_core::nearest::nearest;
 use reflow_core::rundir::{RunDir, Selection};
-use reflow_core::workflow::TaskIndex;
+use reflow_core::workflow::{Description, Graph, TaskDescription, TaskIndex};
 
 use crate::element::{SelectedName, ranges};
 use crate::error::CliError;
@@ -50,12 +50,7 @@ fn one(run: &RunDir, tasks: &[TaskStatus], name: &SelectedName) -> Result<Select
     let SelectedName { task, elements } = name;
     let Some(position) = tasks.iter().position(|known| known.name == *task) else {
         let names = tasks.iter().map(|task| task.name.as_str());
-        let near = nearest(task.as_str(), names)
-            .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        let workflow = &run.record().description.name;
-        return Err(format!(
-            "the workflow `{workflow}` has no task `{task}`{near}"
-        ));
+        return Err(no_task(&run.record().description, task.as_str(), names));
     };
     let status = &tasks[position];
     if let Some(elements) = elements {
@@ -65,6 +60,29 @@ fn one(run: &RunDir, tasks: &[TaskStatus], name: &SelectedName) -> Result<Select
         task: TaskIndex(position as u32),
         elements: elements.clone(),
     })
+}
+
+/// Returns the task of a workflow that is named.
+pub(crate) fn task<'g>(graph: &'g Graph, name: &str) -> Result<&'g TaskDescription, CliError> {
+    match graph.find(name) {
+        Some(task) => Ok(graph.declared(task)),
+        None => {
+            let description = graph.description();
+            let names = description.tasks.iter().map(|task| task.name.as_str());
+            Err(CliError::request(no_task(description, name, names)))
+        }
+    }
+}
+
+fn no_task<'n>(
+    workflow: &Description,
+    name: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> String {
+    let near =
+        nearest(name, names).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    let workflow = &workflow.name;
+    format!("the workflow `{workflow}` has no task `{name}`{near}")
 }
 
 fn check(task: &TaskStatus, elements: &ElementSet) -> Result<(), String> {

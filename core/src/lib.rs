@@ -10,8 +10,10 @@
 //! This crate never prints, exits, reads the environment or the home directory, installs signal
 //! handlers or starts a runtime.
 
+pub mod cache;
 pub mod command;
 pub mod config;
+pub mod content;
 pub mod elements;
 pub mod engine;
 pub mod error;

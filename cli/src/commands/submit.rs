@@ -2,8 +2,9 @@ use std::fmt::Write;
 
 use clap::ArgMatches;
 use reflow_core::engine::{self, Preview, Services, SubmitRequest};
-use reflow_core::rundir::RunDir;
+use reflow_core::rundir::{CacheChoices, Force, RunDir, Verify};
 use reflow_core::store::CatalogueEntry;
+use reflow_core::workflow::Graph;
 use serde_json::json;
 
 use crate::app::SubmitOptions;
@@ -14,6 +15,7 @@ use crate::output::{self, FAINT, STRONG, styled, warn};
 use crate::parameters;
 use crate::render;
 use crate::run_reference::shell_name;
+use crate::selection;
 use crate::workflow::Workflow;
 
 /// Submit a workflow and return at once.
@@ -175,6 +177,7 @@ fn request(
         None => (Some(own_program()?), Vec::new()),
     };
     let backend = context.backend();
+    let cache = cache_choices(context, options, &workflow.graph)?;
     Ok(SubmitRequest {
         graph: workflow.graph,
         parameters: bound,
@@ -186,7 +189,36 @@ fn request(
         dispatch: resolved.dispatch(),
         environment: context.job_environment(),
         latency_ms: context.latency(&backend.name).as_millis() as u64,
+        cache,
         backend,
+    })
+}
+
+/// Returns what of earlier runs is used.
+fn cache_choices(
+    context: &Context,
+    options: &SubmitOptions,
+    graph: &Graph,
+) -> Result<CacheChoices, CliError> {
+    let options = &options.cache;
+    let mut forced = Vec::new();
+    for name in &options.force_tasks {
+        forced.push(selection::task(graph, name)?.name.clone());
+    }
+    Ok(CacheChoices {
+        store: context.store(),
+        force: if options.force {
+            Force::All
+        } else if forced.is_empty() {
+            Force::None
+        } else {
+            Force::Tasks(forced)
+        },
+        verify: match (options.verify, options.no_verify) {
+            (true, _) => Verify::Content,
+            (_, true) => Verify::Nothing,
+            _ => Verify::Existence,
+        },
     })
 }
 

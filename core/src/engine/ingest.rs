@@ -7,13 +7,16 @@ use fs_err as fs;
 
 use super::observe::MOST_RETURNS;
 use super::{ElementState, Phase, State};
+use crate::cache::entry_of;
 use crate::elements::ElementSet;
 use crate::id::Tag;
+use crate::identity::Digest;
 use crate::journal::{Record, SubmissionKind};
 use crate::results::{Outcome, ResultRecord, Spool, SpoolFrame, WorkerRecord, read_spool};
 use crate::rundir::RunDir;
 use crate::scheduler::{EndReason, ExitStatus, Memory};
 use crate::segment::write_pack;
+use crate::store::cache::CacheEntry;
 use crate::workflow::{Graph, Items, TaskIndex};
 
 /// What the spools say that the journal does not say yet.
@@ -33,12 +36,15 @@ pub(super) struct Spooled {
 pub(super) struct Ingest {
     pub(super) position: u32,
     pub(super) record: Record,
+    /// What of it may be remembered: the identities and results.
+    pub(super) remembered: Vec<(Digest, CacheEntry)>,
 }
 
 /// Returns the state that a result gives its element.
 pub(super) fn state_of(outcome: Outcome) -> Option<ElementState> {
     match outcome {
         Outcome::Succeeded => Some(ElementState::Succeeded),
+        Outcome::Cached => Some(ElementState::Cached),
         Outcome::Failed => Some(ElementState::Failed),
         Outcome::Skipped => Some(ElementState::Skipped),
         Outcome::Cancelled => Some(ElementState::Cancelled),
@@ -66,6 +72,7 @@ pub(super) fn collect(
     dir: &RunDir,
     graph: &Graph,
     state: &State,
+    now_ms: u64,
 ) -> io::Result<(Vec<Ingest>, Spooled)> {
     let mut ingests = Vec::new();
     let mut spooled = Spooled::default();
@@ -133,10 +140,37 @@ pub(super) fn collect(
         if new.is_empty() && handed_back.is_empty() {
             continue;
         }
+        let remembered = remembered(dir, graph, tag, task, &new, now_ms)?;
         let record = pack(dir, graph, tag, submission.packs, task, new, handed_back)?;
-        ingests.push(Ingest { position, record });
+        ingests.push(Ingest {
+            position,
+            record,
+            remembered,
+        });
     }
     Ok((ingests, spooled))
+}
+
+/// Returns what of new results later runs may use.
+fn remembered(
+    dir: &RunDir,
+    graph: &Graph,
+    tag: &Tag,
+    task: TaskIndex,
+    new: &BTreeMap<u32, ResultRecord>,
+    now_ms: u64,
+) -> io::Result<Vec<(Digest, CacheEntry)>> {
+    let choices = &dir.record().cache;
+    let declared = graph.declared(task);
+    if choices.store.is_none() || !declared.cache.enabled {
+        return Ok(Vec::new());
+    }
+    let run_dir = dir.path().to_str().unwrap_or_default();
+    let forced = choices.force.contains(&declared.name);
+    let entries = new
+        .values()
+        .map(|result| entry_of(result, tag, &declared.returns, run_dir, now_ms, forced));
+    entries.filter_map(Result::transpose).collect()
 }
 
 fn pack(
@@ -227,6 +261,26 @@ pub(super) fn told(
         }
     }
     Some(result)
+}
+
+/// Writes the pack of a submission that was never sent: what earlier runs had.
+pub(super) fn pack_remembered(
+    dir: &RunDir,
+    tag: &Tag,
+    results: Vec<ResultRecord>,
+) -> io::Result<()> {
+    let mut records = Vec::with_capacity(results.len());
+    for result in results {
+        records.push((
+            result.element,
+            serde_json::to_vec(&SpoolFrame::End(result))?,
+        ));
+    }
+    // A pack of that name is of a holder of the lease that died before it could record it: the same elements,
+    // with values that are as good.
+    write_pack(&dir.pack(tag, 0), &mut records)?;
+    crate::fault::reach("ingest/close-remembered");
+    fs::write(dir.closed(tag), b"")
 }
 
 /// Writes a pack of what is known of elements whose end was decided otherwise than by a result, so that
@@ -321,7 +375,7 @@ mod tests {
         };
         let result = ResultRecord::new(0, Outcome::HandedBack).with_message("`up` is missing");
         writer.end_element(result).unwrap();
-        let (ingests, _) = collect(&dir, &graph, &state).unwrap();
+        let (ingests, _) = collect(&dir, &graph, &state, 0).unwrap();
         match ingests.into_iter().next().unwrap().record {
             Record::Ingested {
                 ended, handed_back, ..

@@ -1,6 +1,7 @@
 //! One pass of dispatch, by the holder of the lease.
 
 mod intents;
+mod publish;
 mod requests;
 mod send;
 mod watch;
@@ -17,7 +18,8 @@ pub(super) use self::send::targets;
 use super::dispatch::{asker, wakes};
 use super::ingest::{self, Spooled};
 use super::observe::{self, Suspects};
-use super::plan::{Action, NothingRemembered, Room, Snapshot, plan};
+use super::plan::{Action, Room, Snapshot, plan};
+use super::remember::Remembering;
 use super::{Dispatched, EngineError, Phase, Services, State};
 use crate::id::Tag;
 use crate::journal::{HEARTBEAT, Lease, LeaseError, Record, SubmissionKind};
@@ -45,6 +47,7 @@ pub(super) struct Pass<'a> {
     own: Option<Tag>,
     /// The number of submissions when this pass began.
     begun: u32,
+    remembering: Remembering<'a>,
     finder: ResultFinder,
     suspects: Suspects,
     /// When the batch system is asked about them again.
@@ -84,6 +87,7 @@ impl<'a> Pass<'a> {
             state,
             own,
             finder: ResultFinder::new(dir.clone()),
+            remembering: Remembering::new(dir, graph, None, true),
             suspects: Suspects::default(),
             ask_next: None,
             absent: BTreeMap::new(),
@@ -279,8 +283,18 @@ impl<'a> Pass<'a> {
     }
 
     fn ingest(&mut self) -> Result<Spooled, EngineError> {
-        let (ingests, spooled) = ingest::collect(self.dir, self.graph, &self.state)?;
+        let (mut ingests, spooled) = ingest::collect(
+            self.dir,
+            self.graph,
+            &self.state,
+            self.services.clock.now_ms(),
+        )?;
         let positions: Vec<u32> = ingests.iter().map(|ingest| ingest.position).collect();
+        // Before the records: what is recorded is not read again.
+        for ingest in &mut ingests {
+            let remembered = std::mem::take(&mut ingest.remembered);
+            self.publish(ingest, remembered);
+        }
         for ingest in ingests {
             self.record(ingest.record)?;
         }
@@ -307,11 +321,23 @@ impl<'a> Pass<'a> {
             own: self.own.as_ref(),
             room: self.room,
         };
-        let actions = plan(snapshot, self.scheduler.capabilities(), &NothingRemembered);
+        let actions = plan(snapshot, self.scheduler.capabilities(), &self.remembering);
         let mut is_changed = false;
         for action in actions {
             match action {
                 Action::Record(record) => {
+                    if let Record::Remembered {
+                        tag,
+                        task,
+                        elements,
+                        ..
+                    } = &record
+                    {
+                        // The values first: the record says that they are there.
+                        self.lease.check()?;
+                        let results = self.remembering.results(*task, elements);
+                        ingest::pack_remembered(self.dir, tag, results)?;
+                    }
                     if matches!(record, Record::Finished { .. }) {
                         self.services.probe.reach("engine/finish").await;
                         self.lease.check()?;

@@ -61,8 +61,18 @@ pub enum Action {
 
 /// Answers cache questions in bulk.
 pub trait Lookup {
-    /// Returns the elements out of `elements` whose values are remembered.
-    fn remembered(&self, task: TaskIndex, elements: &ElementSet) -> ElementSet;
+    /// Returns the elements out of `elements` whose values are remembered. `state` is the state as it will be
+    /// when the actions so far are done.
+    fn remembered(&self, state: &State, task: TaskIndex, elements: &ElementSet) -> Remembered;
+}
+
+/// Elements whose values are remembered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// The elements.
+    pub elements: ElementSet,
+    /// Numbers of entries of the lists that they returned, where a task fans out over them.
+    pub items: Vec<(u32, u32)>,
 }
 
 /// A [`Lookup`] that remembers nothing.
@@ -70,8 +80,8 @@ pub trait Lookup {
 pub struct NothingRemembered;
 
 impl Lookup for NothingRemembered {
-    fn remembered(&self, _task: TaskIndex, _elements: &ElementSet) -> ElementSet {
-        ElementSet::new()
+    fn remembered(&self, _state: &State, _task: TaskIndex, _elements: &ElementSet) -> Remembered {
+        Remembered::default()
     }
 }
 
@@ -394,15 +404,13 @@ impl<'a> Planner<'a> {
             return;
         }
         let waiting = self.state.task(task).in_state(ElementState::Waiting);
-        let remembered = lookup.remembered(task, &waiting);
-        if !remembered.is_empty() {
-            let message = "taken from an earlier run".to_owned();
-            self.record(Record::Ended {
+        let Remembered { elements, items } = lookup.remembered(&self.state, task, &waiting);
+        if !elements.is_empty() {
+            self.record(Record::Remembered {
+                tag: self.new_tag('c', &format!("{task:?} {elements:?}")),
                 task,
-                elements: remembered,
-                state: ElementState::Cached,
-                reason: None,
-                message,
+                elements,
+                items,
             });
         }
     }

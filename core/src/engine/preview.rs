@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::{Action, NothingRemembered, Room, Snapshot, plan};
+use super::plan::{Action, Room, Snapshot, plan};
+use super::remember::Remembering;
 use super::request::job_request;
-use super::submit::{launcher, pinned, record};
+use super::submit::{launcher, pinned, record, user_files};
 use super::{ElementState, EngineError, Services, State, SubmitRequest, Width};
 use crate::elements::ElementSet;
 use crate::id::{JobId, TaskName};
@@ -101,6 +102,7 @@ pub fn preview(
     scheduler: &dyn Scheduler,
     services: &Services,
 ) -> Result<Preview, EngineError> {
+    let files = user_files(&request)?;
     let path = RunDir::foresee(&request.run_dir)?;
     let launcher = launcher(request.program.as_deref(), &request.launcher, |program| {
         pinned(&path, program)
@@ -108,6 +110,7 @@ pub fn preview(
     let graph = Graph::check(request.graph.description().clone())?;
     let run = RunDir::imagine(path, record(request, launcher, scheduler, services)?);
     let mut state = State::new(&graph);
+    let remembering = Remembering::new(&run, &graph, Some(files), false);
     let actions = plan(
         Snapshot {
             run: &run.record().run_id,
@@ -121,7 +124,7 @@ pub fn preview(
             },
         },
         scheduler.capabilities(),
-        &NothingRemembered,
+        &remembering,
     );
     let mut requests = Vec::new();
     let mut sent = 0;

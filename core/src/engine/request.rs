@@ -8,14 +8,16 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Map;
 
+use super::remember::Remembering;
 use super::{State, Width};
 use crate::elements::ElementSet;
 use crate::id::Tag;
+use crate::identity::{Digest, list};
 use crate::journal::{SubmissionKind, SubmissionRecord};
-use crate::results::ResultFinder;
+use crate::results::{ResultFinder, ValueDigests};
 use crate::rundir::{
-    DispatchMode, InputPlan, RunDir, SourcePlan, SubmissionFile, SubmissionHeader, UpstreamPart,
-    UpstreamPlan, ValueRef,
+    CachePlan, DispatchMode, InputPlan, RunDir, SourcePlan, SubmissionFile, SubmissionHeader,
+    UpstreamPart, UpstreamPlan, ValueRef, ValueStore,
 };
 use crate::scheduler::{
     ArrayRequest, Capabilities, Command, Dependency, JobRequest, OutputPaths, Resources,
@@ -119,6 +121,7 @@ pub(super) struct FileBuilder<'a> {
     pub(super) graph: &'a Graph,
     pub(super) state: &'a State,
     pub(super) finder: &'a mut ResultFinder,
+    pub(super) remembering: &'a Remembering<'a>,
 }
 
 impl FileBuilder<'_> {
@@ -204,8 +207,21 @@ impl FileBuilder<'_> {
                     u32::from(attempts.map_or(0, |it| it.automatic)) < declared.retry.retries
                 }),
             requests: self.state.requests,
+            cache: self.cache_plan(task, elements),
         };
         SubmissionFile::write(&self.dir.submission(tag), &header, elements)
+    }
+
+    /// Returns how identities are computed. Where that is not known, nothing is remembered of the elements.
+    fn cache_plan(&self, task: TaskIndex, elements: &ElementSet) -> Option<CachePlan> {
+        match self.remembering.plan_of(task, elements) {
+            Ok(plan) => Some(plan),
+            Err(error) => {
+                let name = &self.graph.declared(task).name;
+                tracing::warn!(%error, "results of `{name}` are not remembered");
+                None
+            }
+        }
     }
 
     /// Returns whether a task is the only one that nothing comes after: when it has ended, so has the run,
@@ -222,13 +238,21 @@ impl FileBuilder<'_> {
     fn source(&mut self, delivery: Delivery, source: Source) -> io::Result<SourcePlan> {
         let task = self.state.task(source.task);
         let width = task.elements.len() as u32;
+        let returns = &self.graph.declared(source.task).returns;
         match source.items {
             Items::One | Items::List if task.is_complete() => {
                 let is_list = source.items == Items::List;
+                let ty = if is_list {
+                    returns.entry()
+                } else {
+                    Some(returns)
+                };
                 Ok(match self.value(source.task, 0) {
-                    Ok(value) => SourcePlan::Known {
+                    Ok((value, digests)) => SourcePlan::Known {
                         value,
                         list: is_list,
+                        ty: ty.cloned(),
+                        digests,
                     },
                     // The worker finds the same, and says so as the end of its element.
                     Err(error) if is_damage(&error) => {
@@ -243,8 +267,13 @@ impl FileBuilder<'_> {
                 })
             }
             Items::Flatten if delivery == Delivery::Spread => {
-                let value = self.flattened(source.task)?;
-                Ok(SourcePlan::Known { value, list: true })
+                let (value, digests) = self.flattened(source.task)?;
+                Ok(SourcePlan::Known {
+                    value,
+                    list: true,
+                    ty: returns.entry().cloned(),
+                    digests,
+                })
             }
             items => Ok(SourcePlan::Upstream {
                 task: source.task,
@@ -254,7 +283,11 @@ impl FileBuilder<'_> {
         }
     }
 
-    fn value(&mut self, task: TaskIndex, element: u32) -> io::Result<ValueRef> {
+    fn value(
+        &mut self,
+        task: TaskIndex,
+        element: u32,
+    ) -> io::Result<(ValueRef, Option<ValueDigests>)> {
         let missing = || {
             io::Error::new(
                 io::ErrorKind::NotFound,
@@ -278,26 +311,45 @@ impl FileBuilder<'_> {
             _ => 0,
         };
         let found = self.finder.find(&submission.record.tag, index, element)?;
-        found.and_then(|result| result.value).ok_or_else(missing)
+        let digests = found.as_ref().and_then(|result| result.digests.clone());
+        let value = found.and_then(|result| result.value).ok_or_else(missing)?;
+        Ok((value, digests))
     }
 
     /// Puts the lists of all elements into one list, so that a worker reads just its item.
-    fn flattened(&mut self, task: TaskIndex) -> io::Result<ValueRef> {
+    fn flattened(&mut self, task: TaskIndex) -> io::Result<(ValueRef, Option<ValueDigests>)> {
         let values = self.dir.values();
-        let mut json = String::from("[");
+        let has_paths = self.graph.declared(task).returns.has_paths();
+        let mut json = JsonList::default();
+        let mut entries = JsonList::default();
+        let mut files = JsonList::default();
         for element in 0..self.state.task(task).elements.len() as u32 {
-            let value = self.value(task, element)?;
-            let text = values.read(&value)?;
-            let entries: Vec<&serde_json::value::RawValue> = serde_json::from_str(&text)?;
-            for entry in entries {
-                if json.len() > 1 {
-                    json.push(',');
-                }
-                json.push_str(entry.get());
+            let (value, digests) = self.value(task, element)?;
+            json.add_all(&values.read(&value)?)?;
+            if !has_paths {
+                continue;
             }
+            let (of_entries, of_files) = match digests {
+                Some(digests) => (digests.entries, digests.files),
+                None => (None, None),
+            };
+            entries.add_known(&values, of_entries.as_ref())?;
+            files.add_known(&values, of_files.as_ref())?;
         }
-        json.push(']');
-        values.put(json)
+        let digests = match entries.finish() {
+            Some(entries) if has_paths => {
+                let whole: Vec<Digest> = serde_json::from_str(&entries)?;
+                let files = files.finish().map(|files| values.put(files)).transpose()?;
+                Some(ValueDigests {
+                    whole: list(whole.into_iter()),
+                    entries: Some(values.put(entries)?),
+                    files,
+                })
+            }
+            _ => None,
+        };
+        let json = json.finish().unwrap_or_default();
+        Ok((values.put(json)?, digests))
     }
 
     fn upstream(&self, task: TaskIndex) -> UpstreamPlan {
@@ -334,7 +386,46 @@ impl FileBuilder<'_> {
                 0
             },
             parts: parts.collect(),
+            returns: Some(self.graph.declared(task).returns.clone()),
         }
+    }
+}
+
+/// The JSON text of a list that is put together of other lists.
+#[derive(Debug, Default)]
+struct JsonList {
+    text: String,
+    /// Whether some part of it is not known.
+    has_gap: bool,
+}
+
+impl JsonList {
+    fn add_all(&mut self, list: &str) -> io::Result<()> {
+        let entries: Vec<&serde_json::value::RawValue> = serde_json::from_str(list)?;
+        for entry in entries {
+            self.text.push(if self.text.is_empty() { '[' } else { ',' });
+            self.text.push_str(entry.get());
+        }
+        Ok(())
+    }
+
+    fn add_known(&mut self, values: &ValueStore, list: Option<&ValueRef>) -> io::Result<()> {
+        match list {
+            Some(list) => self.add_all(&values.read(list)?),
+            None => {
+                self.has_gap = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns the text, unless some part is not known.
+    fn finish(mut self) -> Option<String> {
+        if self.text.is_empty() {
+            self.text.push('[');
+        }
+        self.text.push(']');
+        (!self.has_gap).then_some(self.text)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Counts, ElementState, RunState};
 use crate::elements::ElementSet;
 use crate::id::{JobId, Tag};
-use crate::journal::{Entry, HandBack, NotSent, Record, SubmissionKind, SubmissionRecord};
+use crate::journal::{Entry, HandBack, NotSent, Raised, Record, SubmissionKind, SubmissionRecord};
 use crate::rundir::Selection;
 use crate::scheduler::EndReason;
 use crate::workflow::{Graph, TaskIndex};
@@ -304,6 +304,12 @@ impl State {
                     self.hand_back(position, handed_back, HandBack::Unstarted);
                 }
             }
+            Record::Remembered {
+                tag,
+                task,
+                elements,
+                items,
+            } => self.remember(tag, *task, elements, items),
             Record::Ended {
                 task,
                 elements,
@@ -393,6 +399,52 @@ impl State {
             phase: Phase::Intended,
             open,
             packs: 0,
+        });
+    }
+
+    fn remember(
+        &mut self,
+        tag: &Tag,
+        index: TaskIndex,
+        elements: &ElementSet,
+        items: &[(u32, u32)],
+    ) {
+        let position = self.submissions.len() as u32;
+        let task = &mut self.tasks[index.get()];
+        for element in elements.iter() {
+            let Some(entry) = task.elements.get_mut(element as usize) else {
+                continue;
+            };
+            if entry.state != ElementState::Waiting {
+                continue;
+            }
+            task.counts.move_one(entry.state, ElementState::Cached);
+            *entry = Element {
+                submission: position,
+                attempt: entry.attempt.saturating_add(1),
+                state: ElementState::Cached,
+            };
+        }
+        task.items.extend(items.iter().copied());
+        task.submissions.push(position);
+        self.by_tag.insert(tag.clone(), position);
+        self.submissions.push(Submission {
+            record: Arc::new(SubmissionRecord {
+                tag: tag.clone(),
+                kind: SubmissionKind::Elements {
+                    task: index,
+                    attempt: 1,
+                    elements: elements.clone(),
+                    batch: 1,
+                    raised: Raised::default(),
+                },
+                after: Vec::new(),
+                at_most: None,
+            }),
+            job: None,
+            phase: Phase::Over,
+            open: 0,
+            packs: 1,
         });
     }
 

@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::{CancelReport, DispatchOptions, Dispatched, EngineError, Services, cancel, dispatch};
+use crate::cache::UserFiles;
+use crate::content::Memory;
 use crate::id::{RunId, WorkflowName};
-use crate::rundir::{BackendRecord, DispatchMode, JobEnvironment, RUN_SCHEMA, RunDir, RunRecord};
+use crate::rundir::{
+    BackendRecord, CacheChoices, DispatchMode, JobEnvironment, RUN_SCHEMA, RunDir, RunRecord,
+};
 use crate::scheduler::Scheduler;
 use crate::workflow::{Bound, Graph};
 
@@ -36,6 +40,8 @@ pub struct SubmitRequest {
     pub environment: JobEnvironment,
     /// How long a file written on one node may take to be seen on another, in milliseconds.
     pub latency_ms: u64,
+    /// What of earlier runs is used.
+    pub cache: CacheChoices,
 }
 
 /// Returns a run id: the workflow, the time (UTC), and 40 random bits.
@@ -70,6 +76,7 @@ pub async fn submit(
     if request.program.is_none() && request.launcher.is_empty() {
         return Err(unknown_launcher());
     }
+    let user_files = user_files(&request)?;
     let path = RunDir::prepare(&request.run_dir)?;
     let launcher = launcher(request.program.as_deref(), &request.launcher, |program| {
         pin(&path, program)
@@ -89,6 +96,7 @@ pub async fn submit(
         &mut file,
         &serde_json::to_vec(&request.environment).map_err(io::Error::from)?,
     )?;
+    user_files.write(&path.join(".reflow"))?;
     let record = record(request, launcher, scheduler, services)?;
     let dir = RunDir::found(path, record)?;
     crate::fault::reach("submit/founded");
@@ -109,6 +117,17 @@ pub async fn submit(
         }),
         _ => Ok(dir),
     }
+}
+
+/// Reads the content of the user's files.
+pub(super) fn user_files(request: &SubmitRequest) -> Result<UserFiles, EngineError> {
+    let memory = Memory::new(request.cache.store.as_deref());
+    let files = UserFiles::read(&request.graph, &request.parameters, &memory)
+        .map_err(|error| EngineError::Invalid(error.to_string()))?;
+    if let Err(error) = memory.publish() {
+        tracing::warn!(%error, "the digests of files are not remembered");
+    }
+    Ok(files)
 }
 
 /// Returns the record of a run.
@@ -132,6 +151,7 @@ pub(super) fn record(
         launcher,
         dispatch: request.dispatch,
         latency_ms: request.latency_ms,
+        cache: request.cache,
     })
 }
 

@@ -75,6 +75,18 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         causes: Vec<(EndReason, ElementSet)>,
     },
+    /// Values of earlier runs were taken for elements; they are in a pack of a submission that was never
+    /// sent.
+    Remembered {
+        /// That submission.
+        tag: Tag,
+        /// The task.
+        task: TaskIndex,
+        /// The elements.
+        elements: ElementSet,
+        /// Numbers of entries of the lists returned, where a task fans out over them.
+        items: Vec<(u32, u32)>,
+    },
     /// Elements have ended in another way than by a result of their own.
     Ended {
         /// The task.

@@ -7,11 +7,14 @@
 //! packs/S.<n>                        the n-th pack made of the spool of S
 //! ```
 
+mod digests;
 mod finder;
 mod record;
 pub(crate) mod room;
 mod spool;
 
+pub use digests::ValueDigests;
+pub(crate) use digests::of_plain;
 pub use finder::ResultFinder;
-pub use record::{LogSpan, Outcome, ResultRecord, SpoolFrame, WorkerRecord};
+pub use record::{LogSpan, Outcome, ResultRecord, SpoolFrame, Taken, WorkerRecord};
 pub use spool::{IndexClaim, Spool, SpoolContent, SpoolWriter, read_spool, read_spool_after};

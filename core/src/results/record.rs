@@ -1,5 +1,8 @@
 use serde::{Deserialize, Serialize};
 
+use super::ValueDigests;
+use crate::id::RunId;
+use crate::identity::Digest;
 use crate::rundir::ValueRef;
 use crate::scheduler::EndReason;
 
@@ -34,6 +37,8 @@ pub struct WorkerRecord {
 pub enum Outcome {
     /// With a value.
     Succeeded,
+    /// With a value that an earlier run had: the worker found it when the inputs were there.
+    Cached,
     /// The body failed, or its output does not fit.
     Failed,
     /// Not run: an upstream result is a failure.
@@ -87,6 +92,27 @@ pub struct ResultRecord {
     /// Who ran it; only in packs, where the frame of the worker is gone.
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<WorkerRecord>,
+    /// Its identity, where all that it was given has a digest.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Digest>,
+    /// Why the value is not to be remembered for later runs, although it has an identity.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    pub unfit: Option<String>,
+    /// The digest of the value.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub digests: Option<ValueDigests>,
+    /// The run that had the value first, where it was taken from there.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<Taken>,
+}
+
+/// Where a value was taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// The run.
+    pub run: RunId,
+    /// The element of the same task there.
+    pub element: u32,
 }
 
 #[expect(
@@ -113,6 +139,10 @@ impl ResultRecord {
             cause: None,
             log: None,
             worker: None,
+            identity: None,
+            unfit: None,
+            digests: None,
+            taken: None,
         }
     }
 

@@ -14,10 +14,13 @@ mod value;
 
 pub use layout::{RunDir, RunDirError, create_exclusive, publish};
 pub use owner::Owner;
-pub use record::{BackendRecord, DispatchMode, JobEnvironment, RUN_SCHEMA, RunRecord, RunUpdate};
+pub use record::{
+    BackendRecord, CacheChoices, DispatchMode, Force, JobEnvironment, RUN_SCHEMA, RunRecord,
+    RunUpdate, Verify,
+};
 pub use requests::{Request, Selection};
 pub use submission::{
-    InputPlan, SourcePlan, SubmissionElements, SubmissionFile, SubmissionHeader, UpstreamPart,
-    UpstreamPlan,
+    CachePlan, InputPlan, SourcePlan, SubmissionElements, SubmissionFile, SubmissionHeader,
+    UpstreamPart, UpstreamPlan,
 };
 pub use value::{INLINE_LIMIT, StoredList, ValueRef, ValueStore};

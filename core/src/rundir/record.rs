@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::create_exclusive;
-use crate::id::RunId;
+use crate::id::{RunId, TaskName};
 use crate::scheduler::{Capabilities, Resources};
 use crate::workflow::{Bound, Description};
 
@@ -39,6 +39,59 @@ pub struct RunRecord {
     pub dispatch: DispatchMode,
     /// How long a file written on one node may take to be seen on another, in milliseconds.
     pub latency_ms: u64,
+    /// What of earlier runs is used.
+    #[serde(default)]
+    pub cache: CacheChoices,
+}
+
+/// What a run uses of earlier runs, in each of its dispatches.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CacheChoices {
+    /// The store. Without one nothing is remembered and nothing is found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<PathBuf>,
+    /// Tasks that run whatever is remembered.
+    pub force: Force,
+    /// What is asked of a remembered value before it is used.
+    pub verify: Verify,
+}
+
+/// Tasks that run whatever is remembered of them. Their results replace what is remembered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Force {
+    /// None.
+    #[default]
+    None,
+    /// All.
+    All,
+    /// These, by name.
+    Tasks(Vec<TaskName>),
+}
+
+impl Force {
+    /// Returns whether a task is among them.
+    pub fn contains(&self, task: &TaskName) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Tasks(tasks) => tasks.contains(task),
+        }
+    }
+}
+
+/// What is asked of a remembered value before it is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verify {
+    /// That its paths and files exist.
+    #[default]
+    Existence,
+    /// Nothing.
+    Nothing,
+    /// That the content of its files is what it was, and what the task host's own check says.
+    Content,
 }
 
 /// A later version of the workflow of a run, of the same tasks.

@@ -1,15 +1,17 @@
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ValueRef, publish};
+use super::{ValueRef, Verify, publish};
 use crate::elements::ElementSet;
 use crate::id::{ParameterName, Tag, WorkflowName};
-use crate::workflow::{Delivery, Items, TaskDescription, TaskIndex};
+use crate::identity::Digest;
+use crate::results::ValueDigests;
+use crate::workflow::{Delivery, Items, TaskDescription, TaskIndex, Type};
 
 const MAGIC: &[u8; 8] = b"reflows1";
 
@@ -53,6 +55,24 @@ pub struct SubmissionHeader {
     /// about it.
     #[serde(default)]
     pub requests: u32,
+    /// How the identities of the elements are computed, and where earlier results are looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CachePlan>,
+}
+
+/// What a worker needs to know to compute identities, and to look for earlier results.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CachePlan {
+    /// The digest of the task.
+    pub task: Digest,
+    /// The store, where elements are looked for that had no identity when they were planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<PathBuf>,
+    /// What is asked of a remembered value.
+    pub verify: Verify,
+    /// The user's files among the plain parameters, and what was noted when their content was read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<(String, String)>,
 }
 
 /// The elements of a submission, in ascending order.
@@ -103,6 +123,12 @@ pub enum SourcePlan {
         value: ValueRef,
         /// Whether its entries are the items, and not itself.
         list: bool,
+        /// The type of what the items are: of the entries of a list, or of the value.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ty: Option<Type>,
+        /// Its digests, where they are known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digests: Option<ValueDigests>,
     },
     /// Results of an upstream task, read by the worker.
     Upstream {
@@ -126,6 +152,9 @@ pub struct UpstreamPlan {
     pub width: u32,
     /// The submissions that carry them, each element in one.
     pub parts: Vec<UpstreamPart>,
+    /// What each element returns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returns: Option<Type>,
 }
 
 /// A submission of an upstream task.

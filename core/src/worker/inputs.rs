@@ -3,14 +3,14 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::id::ParameterName;
-use crate::results::{Outcome, ResultFinder, ResultRecord};
+use crate::identity::{self, Digest};
+use crate::results::{Outcome, ResultFinder, ResultRecord, ValueDigests, of_plain};
 use crate::rundir::{
     InputPlan, RunDir, SourcePlan, StoredList, SubmissionHeader, UpstreamPart, ValueRef, ValueStore,
 };
-use crate::workflow::{Delivery, Items, TaskIndex};
+use crate::workflow::{Delivery, Items, TaskIndex, Type};
 
 /// Most lists that are kept open: a parameter may have many sources.
 const MOST_LISTS: usize = 16;
@@ -32,6 +32,33 @@ impl From<io::Error> for NoInputs {
     }
 }
 
+/// What one element is given.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    /// The values of all parameters.
+    pub(super) values: BTreeMap<ParameterName, Value>,
+    /// The digests of its result parameters, by name, where all are known.
+    pub(super) given: Option<BTreeMap<ParameterName, Digest>>,
+    /// The files among the results, and how they were when their content was read.
+    pub(super) files: Vec<(String, Option<String>)>,
+}
+
+/// The value of one result parameter.
+#[derive(Debug, Clone)]
+struct Given {
+    value: Value,
+    digest: Option<Digest>,
+    /// How its files were, in the order of the value; empty where that is not known.
+    files: Vec<String>,
+}
+
+/// A value of an upstream element, and what is known of it.
+#[derive(Debug)]
+struct Upstream {
+    value: ValueRef,
+    digests: Option<ValueDigests>,
+}
+
 /// Puts the inputs of elements together.
 #[derive(Debug)]
 pub(super) struct Inputs {
@@ -40,7 +67,7 @@ pub(super) struct Inputs {
     finder: ResultFinder,
     latency: Duration,
     /// Values that are the same for every element, once read.
-    shared: BTreeMap<ParameterName, Value>,
+    shared: BTreeMap<ParameterName, Given>,
     /// Lists that elements take entries of, those opened last.
     lists: Vec<StoredList>,
     after_done: bool,
@@ -59,12 +86,12 @@ impl Inputs {
         }
     }
 
-    /// Returns the values of all parameters for one element.
+    /// Returns what one element is given.
     pub(super) fn of(
         &mut self,
         header: &SubmissionHeader,
         element: u32,
-    ) -> Result<BTreeMap<ParameterName, Value>, NoInputs> {
+    ) -> Result<Prepared, NoInputs> {
         if !self.after_done {
             for task in &header.after {
                 let width = upstream(header, *task)?.width;
@@ -87,26 +114,46 @@ impl Inputs {
                 Value::from(self.dir.path().to_string_lossy()),
             );
         }
+        let mut digests = Some(BTreeMap::new());
+        let mut files = Vec::new();
         for input in &header.inputs {
-            let value = match input.delivery {
-                Delivery::Spread => {
-                    let text = self.spread(header, input, element)?;
-                    parse(input, &text)?
-                }
+            let given = match input.delivery {
+                Delivery::Spread => self.spread(header, input, element)?,
                 Delivery::Direct | Delivery::Collect => {
-                    if let Some(value) = self.shared.get(&input.parameter) {
-                        value.clone()
+                    if let Some(given) = self.shared.get(&input.parameter) {
+                        given.clone()
                     } else {
-                        let text = self.whole(header, input)?;
-                        let value = parse(input, &text)?;
-                        self.shared.insert(input.parameter.clone(), value.clone());
-                        value
+                        let given = self.whole(header, input)?;
+                        self.shared.insert(input.parameter.clone(), given.clone());
+                        given
                     }
                 }
             };
-            inputs.insert(input.parameter.clone(), value);
+            match (given.digest, &mut digests) {
+                (Some(digest), Some(digests)) => {
+                    digests.insert(input.parameter.clone(), digest);
+                }
+                _ => digests = None,
+            }
+            let declared = header.description.parameters.iter();
+            if let Some(parameter) = declared
+                .into_iter()
+                .find(|parameter| parameter.name == input.parameter)
+            {
+                let paths = parameter.ty.files(&given.value);
+                let is_told = paths.len() == given.files.len();
+                for (position, path) in paths.into_iter().enumerate() {
+                    let told = is_told.then(|| given.files[position].clone());
+                    files.push((path.to_owned(), told));
+                }
+            }
+            inputs.insert(input.parameter.clone(), given.value);
         }
-        Ok(inputs)
+        Ok(Prepared {
+            values: inputs,
+            given: digests,
+            files,
+        })
     }
 
     /// Returns the item of one element.
@@ -115,11 +162,13 @@ impl Inputs {
         header: &SubmissionHeader,
         input: &InputPlan,
         element: u32,
-    ) -> Result<String, NoInputs> {
+    ) -> Result<Given, NoInputs> {
         let mut offset = 0;
         for source in &input.sources {
             let count = match source {
-                SourcePlan::Known { value, list: true } => value.items().unwrap_or(0),
+                SourcePlan::Known {
+                    value, list: true, ..
+                } => value.items().unwrap_or(0),
                 SourcePlan::Known { list: false, .. }
                 | SourcePlan::Upstream {
                     items: Items::One, ..
@@ -129,11 +178,24 @@ impl Inputs {
             if element < offset + count {
                 let item = element - offset;
                 return match source {
-                    SourcePlan::Known { value, list: true } => Ok(self.item(value, item)?),
-                    SourcePlan::Known { value, list: false } => Ok(self.values.read(value)?),
+                    SourcePlan::Known {
+                        value,
+                        list: true,
+                        ty,
+                        digests,
+                    } => {
+                        let value = parse(input, &self.item(value, item)?)?;
+                        self.entry(value, item, ty.as_ref(), digests.as_ref())
+                    }
+                    SourcePlan::Known {
+                        value,
+                        list: false,
+                        digests,
+                        ..
+                    } => self.one(input, value, digests.as_ref()),
                     SourcePlan::Upstream { task, .. } => {
-                        let value = self.result(header, *task, item)?;
-                        Ok(self.values.read(&value)?)
+                        let upstream = self.result(header, *task, item)?;
+                        self.one(input, &upstream.value, upstream.digests.as_ref())
                     }
                 };
             }
@@ -143,6 +205,58 @@ impl Inputs {
             "parameter `{}` has only {offset} items, and item {element} is needed",
             input.parameter
         )))
+    }
+
+    /// Returns one whole value.
+    fn one(
+        &self,
+        input: &InputPlan,
+        value: &ValueRef,
+        digests: Option<&ValueDigests>,
+    ) -> Result<Given, NoInputs> {
+        Ok(Given {
+            value: parse(input, &self.values.read(value)?)?,
+            digest: digests.map(|digests| digests.whole),
+            files: self.files(digests)?,
+        })
+    }
+
+    /// Returns an entry of a list of entries of a type.
+    fn entry(
+        &mut self,
+        value: Value,
+        item: u32,
+        ty: Option<&Type>,
+        digests: Option<&ValueDigests>,
+    ) -> Result<Given, NoInputs> {
+        let text = |text: String| serde_json::from_str(&text).map_err(io::Error::from);
+        let entries = digests.and_then(|digests| digests.entries.as_ref());
+        let digest = match (entries, ty) {
+            (Some(entries), _) => Some(text(self.item(entries, item)?)?),
+            (None, Some(ty)) if !ty.has_paths() => Some(of_plain(ty, &value)),
+            _ => None,
+        };
+        let files = digests.and_then(|digests| digests.files.as_ref());
+        let files = match files {
+            // Only where each entry is one file does its place in the list tell which.
+            Some(files) if ty.is_some_and(|ty| *ty == Type::File) => {
+                vec![serde_json::from_str(&self.item(files, item)?).map_err(io::Error::from)?]
+            }
+            _ => Vec::new(),
+        };
+        Ok(Given {
+            value,
+            digest,
+            files,
+        })
+    }
+
+    /// Returns how the files of a value were when their content was read.
+    fn files(&self, digests: Option<&ValueDigests>) -> io::Result<Vec<String>> {
+        match digests.and_then(|digests| digests.files.as_ref()) {
+            Some(files) => Ok(serde_json::from_str(&self.values.read(files)?)?),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Returns one entry of a list. A file is opened once for all entries.
@@ -163,13 +277,15 @@ impl Inputs {
     }
 
     /// Returns the one value, or the list of all items.
-    fn whole(&mut self, header: &SubmissionHeader, input: &InputPlan) -> Result<String, NoInputs> {
+    fn whole(&mut self, header: &SubmissionHeader, input: &InputPlan) -> Result<Given, NoInputs> {
         if input.delivery == Delivery::Direct {
             return match input.sources.first() {
-                Some(SourcePlan::Known { value, .. }) => Ok(self.values.read(value)?),
+                Some(SourcePlan::Known { value, digests, .. }) => {
+                    self.one(input, value, digests.as_ref())
+                }
                 Some(SourcePlan::Upstream { task, .. }) => {
-                    let value = self.result(header, *task, 0)?;
-                    Ok(self.values.read(&value)?)
+                    let upstream = self.result(header, *task, 0)?;
+                    self.one(input, &upstream.value, upstream.digests.as_ref())
                 }
                 None => Err(NoInputs::Broken(format!(
                     "parameter `{}` has no source",
@@ -177,46 +293,81 @@ impl Inputs {
                 ))),
             };
         }
-        let mut list = String::from("[");
-        let mut add = |text: &str| {
-            if list.len() > 1 {
-                list.push(',');
-            }
-            list.push_str(text);
-        };
+        let mut list = Collected::default();
         for source in &input.sources {
             match source {
                 SourcePlan::Known {
                     value,
                     list: is_list,
-                } => {
-                    let text = self.values.read(value)?;
-                    if *is_list {
-                        entries(input, &text)?
-                            .into_iter()
-                            .for_each(|entry| add(entry.get()));
-                    } else {
-                        add(&text);
-                    }
-                }
+                    ty,
+                    digests,
+                } => self.collect(
+                    input,
+                    &mut list,
+                    *is_list,
+                    value,
+                    ty.as_ref(),
+                    digests.as_ref(),
+                )?,
                 SourcePlan::Upstream { task, items, width } => {
+                    let is_list = matches!(items, Items::List | Items::Flatten);
+                    let returns = upstream(header, *task)?.returns.clone();
+                    let ty = match &returns {
+                        Some(returns) if is_list => returns.entry(),
+                        returns => returns.as_ref(),
+                    };
                     for needed in 0..*width {
-                        let value = self.result(header, *task, needed)?;
-                        let text = self.values.read(&value)?;
-                        match items {
-                            Items::One | Items::Elements => add(&text),
-                            Items::List | Items::Flatten => {
-                                entries(input, &text)?
-                                    .into_iter()
-                                    .for_each(|entry| add(entry.get()));
-                            }
-                        }
+                        let upstream = self.result(header, *task, needed)?;
+                        self.collect(
+                            input,
+                            &mut list,
+                            is_list,
+                            &upstream.value,
+                            ty,
+                            upstream.digests.as_ref(),
+                        )?;
                     }
                 }
             }
         }
-        list.push(']');
-        Ok(list)
+        let digests = list.digests.map(|digests| digests.into_iter());
+        Ok(Given {
+            value: Value::Array(list.values),
+            digest: digests.map(identity::list),
+            files: list.files,
+        })
+    }
+
+    /// Adds a value to a list, or its entries.
+    fn collect(
+        &self,
+        input: &InputPlan,
+        list: &mut Collected,
+        is_list: bool,
+        value: &ValueRef,
+        ty: Option<&Type>,
+        digests: Option<&ValueDigests>,
+    ) -> Result<(), NoInputs> {
+        let text = self.values.read(value)?;
+        list.files.extend(self.files(digests)?);
+        if is_list {
+            let entries: Vec<Value> = serde_json::from_str(&text).map_err(|error| {
+                NoInputs::Broken(format!(
+                    "parameter `{}` takes the entries of a list: {error}",
+                    input.parameter
+                ))
+            })?;
+            let of_entries = match ty {
+                Some(ty) => ValueDigests::of_entries(digests, ty, &self.values, || Ok(text))?,
+                None => None,
+            };
+            list.add_digests(of_entries);
+            list.values.extend(entries);
+        } else {
+            list.add_digests(digests.map(|digests| vec![digests.whole]));
+            list.values.push(parse(input, &text)?);
+        }
+        Ok(())
     }
 
     /// Returns the value of an upstream element, waiting as long as a new file may take to be seen.
@@ -225,7 +376,7 @@ impl Inputs {
         header: &SubmissionHeader,
         task: TaskIndex,
         element: u32,
-    ) -> Result<ValueRef, NoInputs> {
+    ) -> Result<Upstream, NoInputs> {
         let plan = upstream(header, task)?;
         let what = if plan.width == 1 {
             format!("`{}`", plan.name)
@@ -245,10 +396,11 @@ impl Inputs {
         loop {
             match self.look(part, element)? {
                 Some(ResultRecord {
-                    outcome: Outcome::Succeeded,
+                    outcome: Outcome::Succeeded | Outcome::Cached,
                     value: Some(value),
+                    digests,
                     ..
-                }) => return Ok(value),
+                }) => return Ok(Upstream { value, digests }),
                 Some(ResultRecord {
                     outcome: Outcome::HandedBack | Outcome::Interrupted,
                     ..
@@ -306,11 +458,30 @@ fn parse(input: &InputPlan, text: &str) -> Result<Value, NoInputs> {
     })
 }
 
-fn entries<'a>(input: &InputPlan, text: &'a str) -> Result<Vec<&'a RawValue>, NoInputs> {
-    serde_json::from_str(text).map_err(|error| {
-        NoInputs::Broken(format!(
-            "parameter `{}` takes the entries of a list: {error}",
-            input.parameter
-        ))
-    })
+/// A list that is being put together.
+#[derive(Debug)]
+struct Collected {
+    values: Vec<Value>,
+    /// Of its entries, as long as all are known.
+    digests: Option<Vec<Digest>>,
+    files: Vec<String>,
+}
+
+impl Default for Collected {
+    fn default() -> Self {
+        Self {
+            values: Vec::new(),
+            digests: Some(Vec::new()),
+            files: Vec::new(),
+        }
+    }
+}
+
+impl Collected {
+    fn add_digests(&mut self, more: Option<Vec<Digest>>) {
+        match (&mut self.digests, more) {
+            (Some(digests), Some(more)) => digests.extend(more),
+            _ => self.digests = None,
+        }
+    }
 }

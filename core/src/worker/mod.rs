@@ -7,6 +7,7 @@
 mod body;
 mod environment;
 mod host;
+mod identify;
 mod inputs;
 mod launch;
 mod logs;

@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::environment::{self, Variables};
 use super::host::{Call, CommandHost, TaskHost};
+use super::identify::Identifier;
 use super::inputs::{Inputs, NoInputs};
 use super::logs::Logs;
 use crate::host::CompiledCommand;
@@ -150,6 +151,8 @@ struct Worker<'a> {
     file: SubmissionFile,
     host: Box<dyn TaskHost + 'a>,
     inputs: Inputs,
+    /// Computes identities, where the submission says how.
+    identifier: Option<Identifier>,
     /// The variables for bodies, or why setup failed.
     variables: Result<Variables, String>,
     record: WorkerRecord,
@@ -199,6 +202,7 @@ impl<'a> Worker<'a> {
         };
         Ok(Self {
             inputs: Inputs::new(&dir, header),
+            identifier: Identifier::new(&dir, header),
             record: WorkerRecord {
                 job: options.job.as_ref().map(ToString::to_string),
                 node: options.node.clone(),
@@ -377,7 +381,7 @@ impl<'a> Worker<'a> {
     ) -> io::Result<()> {
         let result = self.element(element, writer, logs)?;
         report.failed += u32::from(result.outcome == Outcome::Failed);
-        if result.outcome == Outcome::Succeeded {
+        if matches!(result.outcome, Outcome::Succeeded | Outcome::Cached) {
             report.succeeded += 1;
         } else {
             report.unsuccessful += 1;
@@ -397,20 +401,30 @@ impl<'a> Worker<'a> {
         if self.is_cancelled(element)? {
             return end(Outcome::Cancelled, "it was cancelled".to_owned());
         }
-        let variables = match &self.variables {
-            Ok(variables) => variables,
-            Err(message) => return end(Outcome::Failed, message.clone()),
-        };
-        let inputs = match self.inputs.of(&self.file.header, element) {
-            Ok(inputs) => inputs,
+        let prepared = match self.inputs.of(&self.file.header, element) {
+            Ok(prepared) => prepared,
             Err(NoInputs::Failed(message)) => return end(Outcome::Skipped, message),
             Err(NoInputs::Missing(message)) => return end(Outcome::HandedBack, message),
             Err(NoInputs::Broken(message)) => return end(Outcome::Failed, message),
         };
+        let header = &self.file.header;
+        let mut identified = None;
+        if let Some(identifier) = &mut self.identifier
+            && let Some(identity) = identifier.identity(&prepared)
+        {
+            if let Some(result) = identifier.look_up(header, element, identity) {
+                return Ok(result);
+            }
+            identified = Some(identifier.before(identity, &prepared));
+        }
+        let variables = match &self.variables {
+            Ok(variables) => variables,
+            Err(message) => return end(Outcome::Failed, message.clone()),
+        };
         let call = Call {
             element,
             attempt: self.file.header.attempt,
-            inputs: &inputs,
+            inputs: &prepared.values,
             dir: &self.dir,
             scratch: self
                 .dir
@@ -421,7 +435,11 @@ impl<'a> Worker<'a> {
             logs,
             spool: writer,
         };
-        self.host.call(call)
+        let mut result = self.host.call(call)?;
+        if let Some(identifier) = &self.identifier {
+            identifier.after(header, identified, &mut result);
+        }
+        Ok(result)
     }
 }
 

@@ -86,7 +86,7 @@ pub enum BindFault {
     /// The value does not fit the type.
     #[error(transparent)]
     Type(#[from] Mismatch),
-    /// A file is not there, cannot be seen, or is a directory.
+    /// A file is not there, cannot be seen, or has no content.
     #[error("file `{path}` {fault}")]
     File {
         /// The path.
@@ -247,16 +247,64 @@ impl Type {
         }
     }
 
-    /// Checks that the files in a value of this type are there and are no directories.
+    /// Returns the paths of the files in a value of this type, in its order.
+    pub(crate) fn files<'v>(&self, value: &'v Value) -> Vec<&'v str> {
+        let mut files = Vec::new();
+        self.paths(value, &mut |ty, path| {
+            if *ty == Self::File {
+                files.push(path);
+            }
+        });
+        files
+    }
+
+    /// Calls `each` with every path and file in a value of this type, in its order.
+    pub(crate) fn paths<'v>(&self, value: &'v Value, each: &mut dyn FnMut(&Self, &'v str)) {
+        match (self, value) {
+            (Self::Path | Self::File, Value::String(path)) => each(self, path),
+            (Self::List(entry), Value::Array(values)) if entry.has_paths() => {
+                for value in values {
+                    entry.paths(value, each);
+                }
+            }
+            (Self::Optional(inner) | Self::Coded(inner, _), value) => inner.paths(value, each),
+            _ => {}
+        }
+    }
+
+    /// Makes the paths in a value of this type relative to a directory, where they are in it.
+    pub(crate) fn make_relative(&self, value: &mut Value, base: &str) {
+        match (self, value) {
+            (Self::Path | Self::File, Value::String(path)) => {
+                *path = crate::identity::relative(base, path).to_owned();
+            }
+            (Self::List(entry), Value::Array(values)) => {
+                for value in values {
+                    entry.make_relative(value, base);
+                }
+            }
+            (Self::Optional(inner) | Self::Coded(inner, _), value) => {
+                inner.make_relative(value, base);
+            }
+            _ => {}
+        }
+    }
+
+    /// Checks that the files in a value of this type are there, and are files or directories.
     pub(crate) fn check_files(&self, value: &Value) -> Result<(), MissingFile> {
         match (self, value) {
             (Self::File, Value::String(path)) => {
                 // Only the system's own words: the message names the path already.
                 let fault = match rustix::fs::stat(path.as_str()) {
-                    Ok(found) if FileType::from_raw_mode(found.st_mode).is_dir() => {
-                        "is a directory: a directory is a `path`".to_owned()
+                    Ok(found)
+                        if matches!(
+                            FileType::from_raw_mode(found.st_mode),
+                            FileType::RegularFile | FileType::Directory
+                        ) =>
+                    {
+                        return Ok(());
                     }
-                    Ok(_) => return Ok(()),
+                    Ok(_) => "is neither a file nor a directory: it has no content".to_owned(),
                     Err(rustix::io::Errno::NOENT) => "does not exist".to_owned(),
                     Err(errno) => format!("cannot be read: {errno}"),
                 };
@@ -274,7 +322,7 @@ impl Type {
     }
 }
 
-/// A `file` that is not there, cannot be seen, or is a directory.
+/// A `file` that is not there, cannot be seen, or has no content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("file `{path}` {fault}")]
 pub struct MissingFile {

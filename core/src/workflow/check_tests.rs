@@ -351,7 +351,7 @@ mod bind {
         ]))
         .expect("right");
         let values = json!({
-            "text": "/nonexistent/in.txt", "parts": "8", "nmae_of": "x", "dir": "/", "both": 1, "a.both": 2});
+            "text": "/nonexistent/in.txt", "parts": "8", "nmae_of": "x", "dir": "/dev/null", "both": 1, "a.both": 2});
         let errors = graph
             .bind(&given(&values), std::path::Path::new("/base"))
             .expect_err("wrong");
@@ -361,7 +361,7 @@ mod bind {
         parameter `text`: file `/nonexistent/in.txt` does not exist
         parameter `parts`: expected int, got "8"
         parameter `name-of`: missing: task `a` takes str (give --name-of)
-        parameter `dir`: file `/` is a directory: a directory is a `path`
+        parameter `dir`: file `/dev/null` is neither a file nor a directory: it has no content
         "#);
     }
 

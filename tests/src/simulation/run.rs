@@ -13,7 +13,9 @@ use reflow_core::engine::{
     cancel, dispatch, retry, submit,
 };
 use reflow_core::id::{RunId, Tag};
-use reflow_core::rundir::{BackendRecord, DispatchMode, JobEnvironment, RunDir, Selection};
+use reflow_core::rundir::{
+    BackendRecord, CacheChoices, DispatchMode, JobEnvironment, RunDir, Selection,
+};
 use reflow_core::scheduler::{EndReason, ExitStatus};
 use reflow_core::workflow::{Bound, Graph};
 use tokio::task::JoinHandle;
@@ -144,6 +146,7 @@ impl Simulation {
             },
             environment: JobEnvironment::default(),
             latency_ms: 0,
+            cache: CacheChoices::default(),
         }
     }
 

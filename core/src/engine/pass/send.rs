@@ -71,6 +71,7 @@ impl Pass<'_> {
                 graph: self.graph,
                 state: &self.state,
                 finder: &mut self.finder,
+                remembering: &self.remembering,
             };
             files.write(&submission.tag, *task, *attempt, elements, *batch)?;
         }

@@ -216,9 +216,10 @@ impl Planner<'_> {
         // The first submission that can read the values of these elements.
         let readable_by = |entry: &Element| match entry.state {
             ElementState::Waiting => u32::MAX,
-            ElementState::Queued | ElementState::Running | ElementState::Succeeded => {
-                entry.submission
-            }
+            ElementState::Queued
+            | ElementState::Running
+            | ElementState::Succeeded
+            | ElementState::Cached => entry.submission,
             // What is missing for good skips its consumers; the rest is read from elsewhere.
             _ => 0,
         };

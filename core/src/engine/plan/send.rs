@@ -333,9 +333,18 @@ impl Planner<'_> {
         self.submit(kind, after, at_most);
     }
 
-    /// Names and sends a submission. The name is a digest of what it is and of how many there were
-    /// before, so that two planners that start from the same state send the same submission, and its
-    /// owner file lets only one of the two jobs run.
+    /// Names a submission. The name is a digest of what it is and of how many there were before, so that
+    /// two planners that start from the same state send the same submission, and its owner file lets only
+    /// one of the two jobs run.
+    pub(super) fn new_tag(&self, letter: char, what: &str) -> Tag {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.snapshot.run.as_str().as_bytes());
+        hasher.update(&(self.state.submissions.len() as u64).to_le_bytes());
+        hasher.update(what.as_bytes());
+        Tag::from_digest(letter, &hasher.finalize())
+    }
+
+    /// Names and sends a submission.
     pub(super) fn submit(
         &mut self,
         kind: SubmissionKind,
@@ -348,11 +357,7 @@ impl Planner<'_> {
             SubmissionKind::Guard { .. } => 'g',
             SubmissionKind::Watch { .. } => 'w',
         };
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(self.snapshot.run.as_str().as_bytes());
-        hasher.update(&(self.state.submissions.len() as u64).to_le_bytes());
-        hasher.update(format!("{kind:?}").as_bytes());
-        let tag = Tag::from_digest(letter, &hasher.finalize());
+        let tag = self.new_tag(letter, &format!("{kind:?}"));
         let record = SubmissionRecord {
             tag: tag.clone(),
             kind,

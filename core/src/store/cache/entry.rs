@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{RunId, Tag, TaskName, WorkflowName};
-use crate::identity::Digest;
+use crate::results::ValueDigests;
 use crate::rundir::ValueRef;
 
 /// What is remembered of one execution of an element.
@@ -16,14 +16,8 @@ use crate::rundir::ValueRef;
 pub struct CacheEntry {
     /// Its value: here, or in `.reflow/values` of the origin.
     pub value: ValueRef,
-    /// The digest of the value, by its type.
-    pub hash: Digest,
-    /// The digests of the entries of a list, where these are paths or files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub entries: Option<ValueRef>,
-    /// What the file system said of the file outputs when they were hashed; only to be compared.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stat: Option<String>,
+    /// Its digests.
+    pub digests: ValueDigests,
     /// When it was made, in milliseconds since 1970 by the clock of the machine that took the result in.
     /// Decides between candidates that are all valid, and what is old.
     pub made_ms: u64,

@@ -1,0 +1,13 @@
+//! Between runs and the store: what of a result is remembered, and when what is remembered may be used.
+
+mod publish;
+mod take;
+mod task_digest;
+mod told;
+mod user_files;
+
+pub(crate) use publish::entry_of;
+pub(crate) use take::{Found, Taker};
+pub use task_digest::task_digest;
+pub(crate) use told::{content_at, is_as_noted};
+pub use user_files::{UserFile, UserFiles};

@@ -1,0 +1,192 @@
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::content_at;
+use crate::identity::{Digest, Producer, ValueHasher};
+use crate::results::{Outcome, ResultRecord, Taken, ValueDigests};
+use crate::rundir::{RunDir, ValueRef, ValueStore, Verify};
+use crate::store::cache::{Candidate, Origin};
+use crate::workflow::Type;
+
+/// Makes results of remembered values, after a look at whether they can be used.
+#[derive(Debug)]
+pub(crate) struct Taker<'a> {
+    /// The run that takes them.
+    pub(crate) dir: &'a RunDir,
+    /// What is asked of a value.
+    pub(crate) verify: Verify,
+    /// Whether long values are copied into the run; otherwise they stay where they are.
+    pub(crate) copies: bool,
+}
+
+/// A result by a remembered value, and where that comes from.
+pub(crate) type Found = (ResultRecord, Arc<Origin>);
+
+/// Elements looked at by one thread at least: a look takes some microseconds here, and much longer on a
+/// file system of the network.
+const ELEMENTS_A_THREAD: usize = 64;
+
+impl Taker<'_> {
+    /// Does [`Taker::take`] for many elements, on several threads where files are looked at.
+    pub(crate) fn take_all(
+        &self,
+        returns: &Type,
+        elements: &[(u32, Digest)],
+        candidates: &[Vec<Candidate>],
+    ) -> Vec<Option<Found>> {
+        let threads = if returns.has_paths() && self.verify != Verify::Nothing {
+            let most = std::thread::available_parallelism().map_or(1, usize::from) * 4;
+            (elements.len() / ELEMENTS_A_THREAD).clamp(1, most)
+        } else {
+            1
+        };
+        let size = elements.len().div_ceil(threads).max(1);
+        let take = |elements: &[(u32, Digest)], candidates: &[Vec<Candidate>]| -> Vec<_> {
+            let both = elements.iter().zip(candidates);
+            both.map(|((element, identity), candidates)| {
+                self.take(*element, *identity, returns, candidates)
+            })
+            .collect()
+        };
+        if threads == 1 {
+            return take(elements, candidates);
+        }
+        std::thread::scope(|scope| {
+            let parts = elements.chunks(size).zip(candidates.chunks(size));
+            let threads: Vec<_> = parts
+                .map(|(elements, candidates)| {
+                    (
+                        elements.len(),
+                        scope.spawn(move || take(elements, candidates)),
+                    )
+                })
+                .collect();
+            let mut found = Vec::with_capacity(elements.len());
+            for (count, thread) in threads {
+                match thread.join() {
+                    Ok(part) => found.extend(part),
+                    // What could not be looked at is not used.
+                    Err(_) => found.extend((0..count).map(|_| None)),
+                }
+            }
+            found
+        })
+    }
+
+    /// Returns the result of an element by the first candidate that can be used.
+    pub(crate) fn take(
+        &self,
+        element: u32,
+        identity: Digest,
+        returns: &Type,
+        candidates: &[Candidate],
+    ) -> Option<Found> {
+        candidates.iter().find_map(|candidate| {
+            match self.one(element, identity, returns, candidate) {
+                Ok(result) => Some((result?, Arc::clone(&candidate.origin))),
+                Err(error) => {
+                    let run = &candidate.origin.run_id;
+                    tracing::debug!(%run, %error, "a remembered value cannot be used");
+                    None
+                }
+            }
+        })
+    }
+
+    fn one(
+        &self,
+        element: u32,
+        identity: Digest,
+        returns: &Type,
+        candidate: &Candidate,
+    ) -> io::Result<Option<ResultRecord>> {
+        let origin = &candidate.origin;
+        let there = ValueStore::new(origin.run_dir.join(".reflow/values"));
+        let entry = &candidate.entry;
+        let run_dir = origin
+            .run_dir
+            .to_str()
+            .ok_or_else(|| io::Error::other("the run directory of its origin is not UTF-8"))?;
+        let value = match &entry.value {
+            ValueRef::Inline { json, items } if returns.has_paths() => {
+                let mut value: Value = serde_json::from_str(json.get())?;
+                returns.make_absolute(&mut value, run_dir);
+                if !self.is_there(returns, &value, run_dir, &entry.digests)? {
+                    return Ok(None);
+                }
+                ValueRef::Inline {
+                    json: RawValue::from_string(value.to_string())?,
+                    items: *items,
+                }
+            }
+            value => {
+                if returns.has_paths() {
+                    let value: Value = serde_json::from_str(&there.read(value)?)?;
+                    if !self.is_there(returns, &value, run_dir, &entry.digests)? {
+                        return Ok(None);
+                    }
+                }
+                self.copied(&there, value)?
+            }
+        };
+        let copied = |value: &Option<ValueRef>| {
+            let value = value.as_ref();
+            value.map(|value| self.copied(&there, value)).transpose()
+        };
+        let mut result = ResultRecord::new(element, Outcome::Cached);
+        result.value = Some(value);
+        result.identity = Some(identity);
+        result.digests = Some(ValueDigests {
+            whole: entry.digests.whole,
+            entries: copied(&entry.digests.entries)?,
+            files: copied(&entry.digests.files)?,
+        });
+        result.taken = Some(Taken {
+            run: origin.run_id.clone(),
+            element: entry.element,
+        });
+        Ok(Some(result))
+    }
+
+    /// Returns whether what a value names is there, as far as that is asked. `run_dir` is where it was made.
+    fn is_there(
+        &self,
+        returns: &Type,
+        value: &Value,
+        run_dir: &str,
+        digests: &ValueDigests,
+    ) -> io::Result<bool> {
+        if self.verify == Verify::Nothing {
+            return Ok(true);
+        }
+        let mut is_there = true;
+        let mut has_files = false;
+        returns.paths(value, &mut |ty, path| {
+            has_files |= *ty == Type::File;
+            // A link that leads nowhere is no output.
+            is_there = is_there && Path::new(path).exists();
+        });
+        if !is_there || self.verify != Verify::Content || !has_files {
+            return Ok(is_there);
+        }
+        let hasher = ValueHasher {
+            run_dir,
+            producer: Producer::User,
+        };
+        let now = hasher.value(returns, value, &mut |path| Ok(content_at(path)?.0))?;
+        Ok(now == digests.whole)
+    }
+
+    /// Returns a value that this run can read: one in a file of its own is checked against its digest and
+    /// copied.
+    fn copied(&self, there: &ValueStore, value: &ValueRef) -> io::Result<ValueRef> {
+        match value {
+            ValueRef::Stored { .. } if self.copies => self.dir.values().put(there.read(value)?),
+            value => Ok(value.clone()),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The identity of an element at its worker: looked up before the body, kept with the result after it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use super::inputs::Prepared;
+use crate::cache::{Taker, content_at, is_as_noted};
+use crate::content::Signature;
+use crate::identity::{Digest, ElementHasher, Producer, ValueHasher, execution, result_parameters};
+use crate::results::{Outcome, ResultRecord, ValueDigests};
+use crate::rundir::{CachePlan, RunDir, SubmissionHeader};
+use crate::store::cache::{Cache, TaskCache};
+
+/// Computes the identities of the elements of a submission.
+#[derive(Debug)]
+pub(super) struct Identifier {
+    dir: RunDir,
+    plan: CachePlan,
+    hasher: ElementHasher,
+    /// The parameters that take results, in the order in which they count.
+    parameters: Vec<String>,
+    /// What earlier runs remember of the task, once looked at.
+    stored: Option<Option<TaskCache>>,
+}
+
+/// An element whose body is about to run.
+#[derive(Debug)]
+pub(super) struct Identified {
+    identity: Digest,
+    /// Its files, and how they were before the body.
+    files: BTreeMap<String, Option<Signature>>,
+    /// Why the value is not to be remembered.
+    unfit: Option<String>,
+}
+
+impl Identifier {
+    pub(super) fn new(dir: &RunDir, header: &SubmissionHeader) -> Option<Self> {
+        let plan = header.cache.clone()?;
+        let parameters = result_parameters(&header.description);
+        Some(Self {
+            dir: dir.clone(),
+            hasher: ElementHasher::new(&plan.task, parameters.len()),
+            parameters: parameters.into_iter().map(str::to_owned).collect(),
+            plan,
+            stored: None,
+        })
+    }
+
+    /// Returns the identity of an element, where everything that it is given has a digest.
+    pub(super) fn identity(&self, prepared: &Prepared) -> Option<Digest> {
+        let given = prepared.given.as_ref()?;
+        let digests = self.parameters.iter();
+        let digests: Option<Vec<Digest>> = digests
+            .map(|name| given.get(name.as_str()).copied())
+            .collect();
+        Some(self.hasher.identity(&digests?))
+    }
+
+    /// Returns the result of an element by an earlier run, if one is remembered that can be used.
+    pub(super) fn look_up(
+        &mut self,
+        header: &SubmissionHeader,
+        element: u32,
+        identity: Digest,
+    ) -> Option<ResultRecord> {
+        let store = self.plan.store.as_deref()?;
+        if self.stored.is_none() {
+            let own = header.description.own_name();
+            let opened = Cache::new(store).open(own);
+            if let Err(error) = &opened {
+                tracing::warn!(%error, "what earlier runs remember of `{own}` is not used");
+            }
+            self.stored = Some(opened.ok().filter(|opened| !opened.is_empty()));
+        }
+        let stored = self.stored.as_ref()?.as_ref()?;
+        let candidates = stored.find(&identity).unwrap_or_default();
+        let taker = Taker {
+            dir: &self.dir,
+            verify: self.plan.verify,
+            copies: true,
+        };
+        let returns = &header.description.returns;
+        let (result, _) = taker.take(element, identity, returns, &candidates)?;
+        Some(result)
+    }
+
+    /// Notes how the files of an element are before its body runs.
+    pub(super) fn before(&self, identity: Digest, prepared: &Prepared) -> Identified {
+        let mut files = BTreeMap::new();
+        let mut unfit = None;
+        let plain = self.plan.files.iter();
+        let plain = plain.map(|(path, signature)| (path, Some(signature)));
+        let given = prepared
+            .files
+            .iter()
+            .map(|(path, signature)| (path, signature.as_ref()));
+        for (path, told) in plain.chain(given) {
+            let now = Signature::of(Path::new(path)).ok();
+            if told.is_some_and(|told| !is_as_noted(path, told, now.as_ref())) {
+                unfit = Some(format!("`{path}` has changed since its content was read"));
+            }
+            files.insert(path.clone(), now);
+        }
+        Identified {
+            identity,
+            files,
+            unfit,
+        }
+    }
+
+    /// Adds what is known of an element after its body ran.
+    pub(super) fn after(
+        &self,
+        header: &SubmissionHeader,
+        identified: Option<Identified>,
+        result: &mut ResultRecord,
+    ) {
+        if result.outcome != Outcome::Succeeded {
+            return;
+        }
+        let Some(mut identified) = identified else {
+            return;
+        };
+        for (path, before) in &identified.files {
+            if Signature::of(Path::new(path)).ok() != *before {
+                identified.unfit = Some(format!("`{path}` was changed while the body ran"));
+            }
+        }
+        result.identity = Some(identified.identity);
+        match self.digests(header, identified.identity, result) {
+            Ok(digests) => result.digests = digests,
+            Err(error) => identified.unfit = Some(error.to_string()),
+        }
+        result.unfit = identified.unfit;
+    }
+
+    fn digests(
+        &self,
+        header: &SubmissionHeader,
+        identity: Digest,
+        result: &ResultRecord,
+    ) -> io::Result<Option<ValueDigests>> {
+        let Some(value) = &result.value else {
+            return Ok(None);
+        };
+        let values = self.dir.values();
+        let value = serde_json::from_str(&values.read(value)?)?;
+        let hasher = ValueHasher {
+            run_dir: self.dir.path().to_str().unwrap_or_default(),
+            producer: Producer::Execution(execution(&identity, header.tag.as_str())),
+        };
+        let returns = &header.description.returns;
+        ValueDigests::compute(&hasher, returns, &value, &values, &mut content_at).map(Some)
+    }
+}
