@@ -7,7 +7,7 @@ use reflow_core::rundir::{RunDir, Selection};
 use reflow_core::workflow::{Delivery, Graph, Items, TaskIndex, Type};
 use serde_json::Value;
 
-use super::workflow::{body, is_flaky};
+use super::workflow::{self, body, is_flaky};
 use super::world::World;
 
 /// What each element should have been, worked out from the ends of the run by other means than the
@@ -23,11 +23,16 @@ pub(super) struct Oracle<'a> {
     pub(super) asked: &'a [Vec<Selection>],
     /// How often somebody asked for another try.
     pub(super) requests: u32,
+    /// Values that an earlier run with the same store had.
+    pub(super) earlier: &'a Values,
 }
 
+/// Values by task and element.
+pub(super) type Values = BTreeMap<(TaskIndex, u32), Value>;
+
 impl Oracle<'_> {
-    /// Returns what is wrong with a run that has ended.
-    pub(super) fn faults(&self) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    /// Returns what is wrong with a run that has ended, and the values that it has.
+    pub(super) fn faults(&self) -> Result<(Vec<String>, Values), Box<dyn std::error::Error>> {
         let mut faults = Vec::new();
         let state = self.state;
         for ((task, element, attempt), starts) in &self.world.starts {
@@ -93,10 +98,17 @@ impl Oracle<'_> {
                 if spent > retries || tries > most {
                     wrong("it was tried too often");
                 }
+                if self.earlier.contains_key(&(*task, element))
+                    && entry.state != ElementState::Cached
+                {
+                    wrong("an earlier run has its value");
+                }
                 match (entry.state, &inputs) {
                     (ElementState::Cancelled, _) if self.is_cancelled(*task, Some(element)) => {}
-                    (ElementState::Succeeded, None) => wrong("its inputs were not there"),
-                    (ElementState::Succeeded, Some(inputs)) => {
+                    (ElementState::Succeeded | ElementState::Cached, None) => {
+                        wrong("its inputs were not there");
+                    }
+                    (ElementState::Succeeded | ElementState::Cached, Some(inputs)) => {
                         let record = &state.submission(entry.submission).record;
                         let SubmissionKind::Elements {
                             elements, batch, ..
@@ -111,10 +123,10 @@ impl Oracle<'_> {
                             None => Value::Null,
                         };
                         let list = matches!(self.graph.declared(*task).returns, Type::List(_));
-                        if Some(&value) != body(self.seed, &name, element, list, inputs).as_ref() {
+                        if value != workflow::value(self.seed, &name, list, inputs) {
                             wrong("its value is not what its inputs give");
                         }
-                        if starts != 1 {
+                        if starts != u32::from(entry.state == ElementState::Succeeded) {
                             wrong("it has a value");
                         }
                         values.insert((*task, element), value);
@@ -142,7 +154,7 @@ impl Oracle<'_> {
                 }
             }
         }
-        Ok(faults)
+        Ok((faults, values))
     }
 
     /// Returns whether somebody asked for the cancellation of an element, or of a task without any.

@@ -21,6 +21,7 @@ use reflow_core::workflow::{Bound, Graph};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::check::Values;
 use super::process::{Instance, Table, trace};
 use super::scheduler::{SimScheduler, lock};
 use super::world::{World, process_time};
@@ -57,12 +58,24 @@ pub fn run(seed: u64, scratch: &Path) -> Result<Summary, String> {
         .build()
         .map_err(|error| error.to_string())?;
     let path = scratch.join(format!("run-{seed}"));
-    let result =
-        tokio::task::LocalSet::new().block_on(&runtime, Simulation::new(seed, path.clone())?.go());
-    if result.is_ok() {
+    if path.exists() {
         fs_err::remove_dir_all(&path).map_err(|error| error.to_string())?;
     }
-    result
+    let play =
+        |simulation: Simulation| tokio::task::LocalSet::new().block_on(&runtime, simulation.go());
+    let (mut summary, values) = play(Simulation::new(seed, &path))?;
+    if has_store(seed) {
+        let (again, _) = play(Simulation::new(seed, &path).again(&path, values))
+            .map_err(|fault| format!("{fault}\n  in a second run with the store of the first"))?;
+        summary.submits += again.submits;
+    }
+    fs_err::remove_dir_all(&path).map_err(|error| error.to_string())?;
+    Ok(summary)
+}
+
+/// Returns whether the run of a seed remembers its results, and is followed by another.
+fn has_store(seed: u64) -> bool {
+    seed.is_multiple_of(4)
 }
 
 /// Something that a process does to the run.
@@ -90,6 +103,10 @@ struct Simulation {
     cancels: Option<(Duration, Vec<Selection>)>,
     /// Everything whose cancellation was asked for.
     asked: Vec<Vec<Selection>>,
+    /// Where results are remembered.
+    store: Option<PathBuf>,
+    /// What the run before, with the same store, has values of.
+    earlier: Values,
 }
 
 impl Simulation {
@@ -127,7 +144,8 @@ impl Simulation {
             graph: self.graph.clone(),
             parameters: Bound::default(),
             run_dir: self.path.clone(),
-            run_id: RunId::new(format!("sim-{}", self.seed)).expect("a number is safe"),
+            run_id: RunId::new(format!("sim-{}-{}", self.seed, self.earlier.len()))
+                .expect("a number is safe"),
             backend: BackendRecord {
                 name: "simulation".to_owned(),
                 max_queued: self
@@ -146,11 +164,14 @@ impl Simulation {
             },
             environment: JobEnvironment::default(),
             latency_ms: 0,
-            cache: CacheChoices::default(),
+            cache: CacheChoices {
+                store: self.store.clone(),
+                ..CacheChoices::default()
+            },
         }
     }
 
-    async fn go(mut self) -> Result<Summary, String> {
+    async fn go(mut self) -> Result<(Summary, Values), String> {
         let started = Instant::now();
         let dir = self.submitted().await?;
         let mut quiet = 0;

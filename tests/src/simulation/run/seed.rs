@@ -1,7 +1,7 @@
 //! What is drawn from the seed of a run: the batch system, what goes wrong in it, what people do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,12 +12,13 @@ use reflow_core::scheduler::{Capabilities, FailedParent};
 use reflow_core::workflow::{Graph, TaskIndex};
 use tokio::time::Instant;
 
+use super::super::check::Values;
 use super::super::process::trace;
 use super::super::random::Random;
-use super::super::scheduler::SimScheduler;
+use super::super::scheduler::{SimScheduler, lock};
 use super::super::workflow;
 use super::super::world::{Faults, World};
-use super::{Simulation, Summary};
+use super::{Simulation, Summary, has_store};
 
 /// Returns what somebody cancels: the run, a task, or some of its elements.
 fn selection(random: &mut Random, graph: &Graph) -> Vec<Selection> {
@@ -96,7 +97,7 @@ fn faults(random: &mut Random) -> Faults {
 }
 
 impl Simulation {
-    pub(super) fn new(seed: u64, path: PathBuf) -> Result<Self, String> {
+    pub(super) fn new(seed: u64, path: &Path) -> Self {
         let mut random = Random::new(seed);
         let graph = workflow::random(&mut random);
         let capabilities = capabilities(&mut random);
@@ -125,12 +126,11 @@ impl Simulation {
             most_running: BTreeMap::new(),
             submits: 0,
         }));
-        if path.exists() {
-            fs_err::remove_dir_all(&path).map_err(|error| error.to_string())?;
-        }
-        Ok(Self {
+        Self {
             seed,
-            path,
+            path: path.join("first"),
+            store: has_store(seed).then(|| path.join("store")),
+            earlier: Values::new(),
             graph,
             scheduler: Arc::new(SimScheduler {
                 world: Arc::clone(&world),
@@ -145,6 +145,17 @@ impl Simulation {
             retried: 0,
             cancels,
             asked: Vec::new(),
-        })
+        }
+    }
+
+    /// Makes of it a run of the same workflow with the same store, in which nothing goes wrong. Everything
+    /// that has one of `values` is to be taken from the run before.
+    pub(super) fn again(mut self, path: &Path, values: Values) -> Self {
+        self.path = path.join("second");
+        self.earlier = values;
+        self.retries = 0;
+        self.cancels = None;
+        lock(&self.world).faults = Faults::default();
+        self
     }
 }

@@ -9,7 +9,7 @@ use reflow_core::rundir::RunDir;
 use reflow_core::scheduler::Scheduler;
 use tokio::time::Instant;
 
-use super::super::check::Oracle;
+use super::super::check::{Oracle, Values};
 use super::super::scheduler::{SimScheduler, lock};
 use super::super::world::Faults;
 use super::{Simulation, Summary};
@@ -19,7 +19,7 @@ impl Simulation {
         mut self,
         dir: &RunDir,
         started: Instant,
-    ) -> Result<Summary, String> {
+    ) -> Result<(Summary, Values), String> {
         let fail = |what: String| format!("seed {}: {what}", self.seed);
         let journal =
             read_journal(&dir.inside("journal")).map_err(|error| fail(error.to_string()))?;
@@ -89,8 +89,9 @@ impl Simulation {
             state: &state,
             asked: &self.asked,
             requests: self.retried,
+            earlier: &self.earlier,
         };
-        let mut faults = oracle.faults().map_err(|error| fail(error.to_string()))?;
+        let (mut faults, values) = oracle.faults().map_err(|error| fail(error.to_string()))?;
         let disobeyed = world.disobeyed.iter();
         faults.extend(disobeyed.map(|what| format!("{what} was started after it was cancelled")));
         if !faults.is_empty() {
@@ -99,6 +100,6 @@ impl Simulation {
         self.summary.bodies = world.starts.values().sum();
         self.summary.submits = world.submits;
         self.summary.seconds = started.elapsed().as_secs();
-        Ok(self.summary)
+        Ok((self.summary, values))
     }
 }
