@@ -4,7 +4,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::commands::{
-    backend, cancel, config, dag, describe, doctor, drive, logs, result, retry, run, runs, status,
+    backend, cancel, config, dag, describe, doctor, drive, explain, logs, result, retry, run, runs, status,
     submit, wait,
 };
 
@@ -68,6 +68,7 @@ pub(crate) enum Command {
     Cancel(cancel::Args),
     Retry(retry::Args),
     Runs(runs::Args),
+    Explain(explain::Args),
     Dag(dag::Args),
     Describe(describe::Args),
     /// List, check or stop backends.

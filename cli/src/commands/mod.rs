@@ -7,6 +7,7 @@ pub(crate) mod dag;
 pub(crate) mod describe;
 pub(crate) mod doctor;
 pub(crate) mod drive;
+pub(crate) mod explain;
 pub(crate) mod hidden;
 pub(crate) mod logs;
 pub(crate) mod result;

@@ -14,9 +14,36 @@ pub(crate) fn span(time: Duration) -> String {
     }
 }
 
+/// Returns a number with its thousands apart: `10,000`.
+pub(crate) fn grouped(number: impl Into<u64>) -> String {
+    let digits = number.into().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thousands_are_apart() {
+        for (number, words) in [
+            (0u32, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (9997, "9,997"),
+            (10_000, "10,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(grouped(number), words);
+        }
+    }
 
     #[test]
     fn a_time_is_told_in_one_unit() {
