@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::commands::{
-    backend, cancel, config, dag, describe, doctor, drive, explain, logs, result, retry, run, runs, status,
-    submit, wait,
+    backend, cancel, config, dag, describe, doctor, drive, explain, logs, result, retry, run, runs,
+    status, submit, wait,
 };
 
 const STYLES: Styles = Styles::styled()

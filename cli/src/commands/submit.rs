@@ -75,11 +75,12 @@ fn dry_run(
     if let Some(error) = refusal(&preview) {
         return Err(error);
     }
+    let base = &context.surroundings.directory;
     if context.output.json {
         let variables: Vec<&String> = variables.keys().collect();
-        output::print_document(&render::preview::document(&preview, &variables))?;
+        output::print_document(&render::preview::document(&preview, &variables, base))?;
     } else {
-        output::print(&render::preview::text(&preview))?;
+        output::print(&render::preview::text(&preview, base))?;
     }
     Ok(Exit::Done)
 }

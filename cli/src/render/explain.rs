@@ -41,6 +41,13 @@ struct Group<'a> {
     items: BTreeMap<usize, Vec<u32>>,
 }
 
+/// Returns whether some task was compared with an earlier run, or taken from one.
+pub(crate) fn has_earlier_runs(explanation: &Explanation) -> bool {
+    explanation.tasks.iter().any(|task| {
+        task.compared_with.is_some() || task.elements.iter().any(|it| it.taken.is_some())
+    })
+}
+
 /// Returns why elements were taken from earlier runs, or ran. Paths are shown as seen from `base`.
 pub(crate) fn text(explanation: &Explanation, tense: Tense, base: &Path) -> String {
     let mut text = String::new();
@@ -96,7 +103,11 @@ fn of_task(task: &TaskExplanation, tense: Tense, base: &Path) -> String {
         line(&mut text, &which, &words.join("; "));
     }
     if let Some(run) = &task.compared_with {
-        let _ = writeln!(text, "    {}", styled(FAINT, format!("compared with {run}")));
+        let _ = writeln!(
+            text,
+            "    {}",
+            styled(FAINT, format!("compared with {run}"))
+        );
     }
     text
 }
@@ -246,7 +257,8 @@ pub(crate) fn tasks(explanation: &Explanation, base: &Path) -> Value {
         let all = reasons.iter();
         all.map(|it| {
             let mut document = json!(it);
-            document["text"] = json!(anstream::adapter::strip_str(&reason::words(it, base)).to_string());
+            document["text"] =
+                json!(anstream::adapter::strip_str(&reason::words(it, base)).to_string());
             document
         })
         .collect()

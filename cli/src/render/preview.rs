@@ -1,15 +1,18 @@
 use std::fmt::Write;
+use std::path::Path;
 
 use reflow_core::engine::{LaterTask, Preview, PreviewedRequest, PreviewedRole, WaitsFor};
 use reflow_core::id::TaskName;
 use reflow_core::scheduler::{DependencyKind, Rendered, SchedulerError};
 use serde_json::{Value, json};
 
+use super::explain::{self, Tense};
 use crate::element::ranges;
 use crate::output::{FAINT, STRONG, styled};
 
-/// Returns what a submit would send as `submit --dry-run` shows it.
-pub(crate) fn text(preview: &Preview) -> String {
+/// Returns what a submit would send as `submit --dry-run` shows it. Paths that count are shown as seen from
+/// `base`.
+pub(crate) fn text(preview: &Preview, base: &Path) -> String {
     let record = preview.run.record();
     let mut text = format!(
         "{}\n  {} would go to {}, in {}\n",
@@ -33,6 +36,12 @@ pub(crate) fn text(preview: &Preview) -> String {
     }
     text.push('\n');
     let _ = writeln!(text, "{}", cache(preview));
+    if explain::has_earlier_runs(&preview.explanation) {
+        let explained = explain::text(&preview.explanation, Tense::Imagined, base);
+        for line in explained.lines() {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
     let _ = writeln!(
         text,
         "ids: {} stand for those that {} will give; the names of jobs change with the id of the run",
@@ -166,7 +175,7 @@ fn quoted(word: &str) -> String {
 
 /// Returns what a submit would send as `submit --dry-run --json` prints it. `variables` are the names of
 /// those of the submitter's variables that jobs have.
-pub(crate) fn document(preview: &Preview, variables: &[&String]) -> Value {
+pub(crate) fn document(preview: &Preview, variables: &[&String], base: &Path) -> Value {
     let record = preview.run.record();
     let requests: Vec<Value> = preview.requests.iter().map(request_document).collect();
     let later: Vec<Value> = preview.later.iter().map(later_document).collect();
@@ -178,6 +187,7 @@ pub(crate) fn document(preview: &Preview, variables: &[&String]) -> Value {
         "later": later,
         "elements": preview.sent,
         "cached": preview.cached,
+        "tasks": explain::tasks(&preview.explanation, base),
         "variables": variables,
     })
 }

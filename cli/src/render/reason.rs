@@ -31,7 +31,9 @@ pub(crate) fn words(reason: &Reason, base: &Path) -> String {
             before.as_ref().map_or("none", |it| it.as_str()),
             after.as_ref().map_or("none", |it| it.as_str())
         ),
-        Reason::Shared { after: true } => "its results are shared with other workflows now".to_owned(),
+        Reason::Shared { after: true } => {
+            "its results are shared with other workflows now".to_owned()
+        }
         Reason::Shared { after: false } => {
             "its results are not shared with other workflows any more".to_owned()
         }
@@ -45,7 +47,11 @@ pub(crate) fn words(reason: &Reason, base: &Path) -> String {
             format!("command text changed{}", difference(before, after))
         }
         Reason::Interpreter { before, after } => {
-            format!("interpreter changed: {} → {}", before.join(" "), after.join(" "))
+            format!(
+                "interpreter changed: {} → {}",
+                before.join(" "),
+                after.join(" ")
+            )
         }
         Reason::Output { before, after } => {
             format!("output rule changed: {} → {}", value(before), value(after))
@@ -56,7 +62,11 @@ pub(crate) fn words(reason: &Reason, base: &Path) -> String {
             after,
         } => {
             let text = |it: &Option<String>| it.as_ref().map_or("unset".to_owned(), |it| short(it));
-            format!("environment changed: {name}: {} → {}", text(before), text(after))
+            format!(
+                "environment changed: {name}: {} → {}",
+                text(before),
+                text(after)
+            )
         }
         Reason::Setup { before, after } => format!(
             "setup lines changed{}",

@@ -258,6 +258,12 @@ fn the_json_form_is_the_documented_one() {
             }
         }
     }
+    let tasks = document["tasks"].take();
+    let tasks = tasks.as_array().expect("why each task would run");
+    assert_eq!(tasks.len(), 4);
+    assert_eq!(tasks[0]["task"], "list");
+    assert_eq!(tasks[0]["reasons"][0]["reason"], "first_run");
+    document.as_object_mut().expect("a table").remove("tasks");
     assert_eq!(
         document,
         json!({

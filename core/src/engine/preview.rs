@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use super::explain::explain_imagined;
 use super::plan::{Action, Room, Snapshot, plan};
 use super::remember::Remembering;
 use super::request::job_request;
 use super::submit::{launcher, pinned, record, user_files};
-use super::{ElementState, EngineError, Services, State, SubmitRequest, Width};
+use super::{ElementState, EngineError, Explanation, Services, State, SubmitRequest, Width};
 use crate::elements::ElementSet;
 use crate::id::{JobId, TaskName};
 use crate::journal::{Raised, Record, SubmissionKind, SubmissionRecord};
 use crate::rundir::RunDir;
 use crate::scheduler::{DependencyKind, JobRequest, Rendered, Scheduler, SchedulerError};
+use crate::store::Catalogue;
 use crate::workflow::{Delivery, Graph, Items, TaskIndex};
 
 /// What [`submit`](super::submit) would send at once, and what it would leave for later.
@@ -27,6 +29,8 @@ pub struct Preview {
     pub sent: u32,
     /// Elements whose values would be taken from earlier runs.
     pub cached: u32,
+    /// What would be taken from which run, and why the rest would run.
+    pub explanation: Explanation,
 }
 
 /// One request as it would be sent.
@@ -110,7 +114,7 @@ pub fn preview(
     let graph = Graph::check(request.graph.description().clone())?;
     let run = RunDir::imagine(path, record(request, launcher, scheduler, services)?);
     let mut state = State::new(&graph);
-    let remembering = Remembering::new(&run, &graph, Some(files), false);
+    let remembering = Remembering::new(&run, &graph, Some(files.clone()), false);
     let actions = plan(
         Snapshot {
             run: &run.record().run_id,
@@ -162,8 +166,18 @@ pub fn preview(
     let later = (0..graph.len() as u32)
         .map(TaskIndex)
         .filter_map(|task| later(&run, &graph, &state, scheduler, task));
+    let store = run.record().cache.store.as_deref();
+    let explanation = explain_imagined(
+        &run,
+        &graph,
+        &state,
+        &files,
+        &mut &remembering,
+        store.map(Catalogue::new).as_ref(),
+    )?;
     Ok(Preview {
         later: later.collect(),
+        explanation,
         requests,
         sent,
         cached: state.tasks.iter().map(|task| task.counts.cached).sum(),

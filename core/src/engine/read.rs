@@ -1,10 +1,13 @@
+use std::io;
 use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::status::{log_of, part_of, with_extension};
 use super::view::View;
-use super::{ElementState, EngineError, Width};
+use super::{ElementState, EngineError, Phase, State, Width};
+use crate::journal::SubmissionKind;
+use crate::results::{ResultFinder, ResultRecord};
 use crate::rundir::RunDir;
 use crate::workflow::TaskIndex;
 
@@ -123,6 +126,32 @@ pub(super) fn elements_asked_for(
         (Width::Known(_), Some(index)) => Ok(vec![index]),
         (Width::Known(width), None) => Ok((0..*width).collect()),
     }
+}
+
+/// Returns the result of the newest try at an element that has a value.
+pub(super) fn result_of(
+    finder: &mut ResultFinder,
+    state: &State,
+    task: TaskIndex,
+    element: u32,
+) -> io::Result<Option<ResultRecord>> {
+    let entry = state.task(task).elements.get(element as usize);
+    let Some(entry) = entry.filter(|entry| entry.state.has_value() && entry.attempt > 0) else {
+        return Ok(None);
+    };
+    let submission = state.submission(entry.submission);
+    let SubmissionKind::Elements {
+        elements, batch, ..
+    } = &submission.record.kind
+    else {
+        return Ok(None);
+    };
+    // The index is of use in the spool alone; to tell it is work where there are many gaps.
+    let index = match submission.phase {
+        Phase::Over => 0,
+        Phase::Intended | Phase::Sent => elements.rank(element) / (*batch).max(1),
+    };
+    finder.find(&submission.record.tag, index, element)
 }
 
 fn value(view: &mut View, task: TaskIndex, element: u32) -> Result<Value, EngineError> {

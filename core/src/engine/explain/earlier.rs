@@ -82,9 +82,7 @@ impl Earlier {
         Ok(Facts {
             dir: &self.dir,
             graph: &self.graph,
-            state: self
-                .state
-                .get_or_insert_with(|| State::new(&self.graph)),
+            state: self.state.get_or_insert_with(|| State::new(&self.graph)),
             files: &self.files,
             results: &mut self.results,
         })
@@ -116,10 +114,15 @@ pub(super) fn nearest(
     candidates.sort_by_key(|(reasons, position, _)| (reasons.len(), *position));
     let mut best: Option<(usize, Nearest)> = None;
     for (reasons, position, like) in candidates {
-        if best.as_ref().is_some_and(|(parts, _)| *parts < reasons.len()) {
+        if best
+            .as_ref()
+            .is_some_and(|(parts, _)| *parts < reasons.len())
+        {
             break;
         }
-        let old = runs[position].facts().and_then(|mut facts| facts.given(like));
+        let old = runs[position]
+            .facts()
+            .and_then(|mut facts| facts.given(like));
         let Ok(old) = old else {
             continue;
         };

@@ -98,10 +98,12 @@ fn one(
         match entry.state {
             ElementState::Cached => {
                 let found = facts.results.result(facts.state, task, index)?;
-                taken = found.and_then(|(result, _)| result.taken).map(|taken| Origin {
-                    run: taken.run,
-                    element: taken.element,
-                });
+                taken = found
+                    .and_then(|(result, _)| result.taken)
+                    .map(|taken| Origin {
+                        run: taken.run,
+                        element: taken.element,
+                    });
             }
             // These would not have been taken, whatever is remembered.
             ElementState::Skipped | ElementState::Cancelled => {}

@@ -5,10 +5,10 @@ use std::io;
 use super::inputs::{Given, SourceItems};
 use super::parts::TaskSide;
 use crate::cache::UserFiles;
-use crate::engine::{Phase, State, Width};
+use crate::engine::read::result_of;
+use crate::engine::{State, Width};
 use crate::id::TaskName;
 use crate::identity::Digest;
-use crate::journal::SubmissionKind;
 use crate::results::{ResultFinder, ResultRecord, ValueDigests};
 use crate::rundir::{RunDir, ValueStore};
 use crate::workflow::{Graph, Input, Items, Source, TaskIndex, Type};
@@ -47,23 +47,7 @@ impl Results for Stored {
         task: TaskIndex,
         element: u32,
     ) -> io::Result<Option<(ResultRecord, ValueStore)>> {
-        let entry = state.task(task).elements.get(element as usize);
-        let Some(entry) = entry.filter(|entry| entry.state.has_value() && entry.attempt > 0) else {
-            return Ok(None);
-        };
-        let submission = state.submission(entry.submission);
-        let SubmissionKind::Elements {
-            elements, batch, ..
-        } = &submission.record.kind
-        else {
-            return Ok(None);
-        };
-        // What is over is in packs, where the index does not matter; to find it takes time.
-        let index = match submission.phase {
-            Phase::Over => 0,
-            Phase::Intended | Phase::Sent => elements.rank(element) / (*batch).max(1),
-        };
-        let found = self.finder.find(&submission.record.tag, index, element)?;
+        let found = result_of(&mut self.finder, state, task, element)?;
         Ok(found.map(|result| (result, self.values.clone())))
     }
 }
@@ -165,8 +149,7 @@ impl Facts<'_> {
         result: &ResultRecord,
         values: &ValueStore,
     ) -> io::Result<Option<Vec<Digest>>> {
-        let (Type::List(entry), Some(value)) =
-            (&self.graph.declared(task).returns, &result.value)
+        let (Type::List(entry), Some(value)) = (&self.graph.declared(task).returns, &result.value)
         else {
             return Ok(None);
         };

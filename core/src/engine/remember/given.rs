@@ -3,9 +3,9 @@
 use std::io;
 
 use super::{Known, Remembering};
-use crate::engine::{ElementState, Phase, State};
+use crate::engine::State;
+use crate::engine::read::result_of;
 use crate::identity::{self, Digest, result_parameters};
-use crate::journal::SubmissionKind;
 use crate::results::{ResultRecord, ValueDigests};
 use crate::rundir::ValueStore;
 use crate::workflow::{Delivery, Graph, Input, Items, Source, TaskIndex, Type};
@@ -130,7 +130,7 @@ impl Known {
     }
 
     /// Returns where the long values of an element are.
-    fn values(&self, of: &Remembering<'_>, task: TaskIndex, element: u32) -> ValueStore {
+    pub(super) fn values(&self, of: &Remembering<'_>, task: TaskIndex, element: u32) -> ValueStore {
         match self.hits.get(&(task, element)) {
             Some((_, origin)) if !of.copies => {
                 ValueStore::new(origin.run_dir.join(".reflow/values"))
@@ -140,7 +140,7 @@ impl Known {
     }
 
     /// Returns the result of an element that has a value.
-    fn result(
+    pub(super) fn result(
         &mut self,
         state: &State,
         task: TaskIndex,
@@ -149,24 +149,6 @@ impl Known {
         if let Some((result, _)) = self.hits.get(&(task, element)) {
             return Ok(Some(result.clone()));
         }
-        let Some(entry) = state.task(task).elements.get(element as usize) else {
-            return Ok(None);
-        };
-        if !matches!(entry.state, ElementState::Succeeded | ElementState::Cached) {
-            return Ok(None);
-        }
-        let submission = state.submission(entry.submission);
-        let SubmissionKind::Elements {
-            elements, batch, ..
-        } = &submission.record.kind
-        else {
-            return Ok(None);
-        };
-        // The index is of use in the spool alone; to tell it is work where there are many gaps.
-        let index = match submission.phase {
-            Phase::Over => 0,
-            Phase::Intended | Phase::Sent => elements.rank(element) / (*batch).max(1),
-        };
-        self.finder.find(&submission.record.tag, index, element)
+        result_of(&mut self.finder, state, task, element)
     }
 }

@@ -7,13 +7,14 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::State;
+use super::explain::Results;
 use super::plan::{Lookup, Remembered};
 use crate::cache::{Found, Taker, UserFiles, task_digest};
 use crate::elements::ElementSet;
 use crate::id::TaskName;
 use crate::identity::{Digest, ElementHasher};
 use crate::results::{ResultFinder, ResultRecord};
-use crate::rundir::{CachePlan, RunDir};
+use crate::rundir::{CachePlan, RunDir, ValueStore};
 use crate::store::cache::{Cache, TaskCache};
 use crate::workflow::{Graph, ParameterKind, TaskIndex};
 
@@ -234,6 +235,19 @@ impl Known {
             }
         }
         Ok(identified)
+    }
+}
+
+impl Results for &Remembering<'_> {
+    fn result(
+        &mut self,
+        state: &State,
+        task: TaskIndex,
+        element: u32,
+    ) -> io::Result<Option<(ResultRecord, ValueStore)>> {
+        let mut known = self.known();
+        let found = known.result(state, task, element)?;
+        Ok(found.map(|result| (result, known.values(self, task, element))))
     }
 }
 
