@@ -90,7 +90,7 @@ impl Drop for Draft {
     fn drop(&mut self) {
         crate::fault::reach("store/undraft");
         // What stays after a failure only takes space, and is taken away by a garbage collection.
-        let _ = std::fs::remove_file(&self.path);
+        let _ = fs::remove_file(&self.path);
     }
 }
 

@@ -5,8 +5,8 @@
 pub mod cache;
 mod catalogue;
 mod draft;
-mod shelf;
-mod table;
+pub(crate) mod shelf;
+pub(crate) mod table;
 mod warning;
 
 pub use catalogue::{Catalogue, CatalogueEntry, CatalogueError, Listing};

@@ -25,20 +25,20 @@ const MERGED: &str = "merged-";
 /// go: two processes that merge the same tables write the same file, and one that is killed leaves what
 /// there was, some of it twice.
 #[derive(Debug, Clone)]
-pub(super) struct Shelf {
+pub(crate) struct Shelf {
     store: PathBuf,
-    pub(super) directory: PathBuf,
-    pub(super) kind: &'static str,
+    pub(crate) directory: PathBuf,
+    pub(crate) kind: &'static str,
 }
 
 /// Says which of the records of one key are kept when tables are merged.
-pub(super) type Distinct = dyn Fn(&mut Vec<Row>);
+pub(crate) type Distinct = dyn Fn(&mut Vec<Row>);
 
 /// The tables of a shelf, and what is no table in it.
 #[derive(Debug, Default)]
-pub(super) struct Opened {
-    pub(super) tables: Vec<Arc<Table>>,
-    pub(super) warnings: Vec<StoreWarning>,
+pub(crate) struct Opened {
+    pub(crate) tables: Vec<Arc<Table>>,
+    pub(crate) warnings: Vec<StoreWarning>,
 }
 
 /// The tier of a table, from its name.
@@ -50,7 +50,7 @@ fn tier(name: &str) -> u32 {
 }
 
 /// Returns whether a table may be published under that name.
-pub(super) fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|b| b.is_ascii_alphanumeric())
         && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
@@ -59,7 +59,7 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 impl Shelf {
-    pub(super) fn new(store: &Path, directory: PathBuf, kind: &'static str) -> Self {
+    pub(crate) fn new(store: &Path, directory: PathBuf, kind: &'static str) -> Self {
         Self {
             store: store.to_owned(),
             directory,
@@ -68,7 +68,7 @@ impl Shelf {
     }
 
     /// Returns the names of its tables, sorted; none where there is no directory.
-    pub(super) fn names(&self) -> io::Result<Vec<String>> {
+    pub(crate) fn names(&self) -> io::Result<Vec<String>> {
         let files = match fs::read_dir(&self.directory) {
             Ok(files) => files,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -89,7 +89,7 @@ impl Shelf {
     }
 
     /// Opens what is there.
-    pub(super) fn open(&self) -> io::Result<Opened> {
+    pub(crate) fn open(&self) -> io::Result<Opened> {
         let mut last = Opened::default();
         for _ in 0..LISTINGS {
             let (opened, gone) = self.open_some(&self.names()?)?;
@@ -118,7 +118,7 @@ impl Shelf {
 
     /// Publishes a table that `write` fills, as `name`; says whether it did, or one of that name was there.
     /// `write` is called again where the directory went away meanwhile.
-    pub(super) fn publish(
+    pub(crate) fn publish(
         &self,
         name: &str,
         write: &dyn Fn(&mut TableWriter) -> io::Result<()>,
@@ -143,7 +143,7 @@ impl Shelf {
     }
 
     /// Merges tables until no tier has too many.
-    pub(super) fn merge(&self, distinct: &Distinct) -> io::Result<()> {
+    pub(crate) fn merge(&self, distinct: &Distinct) -> io::Result<()> {
         if !self.may_unlink()? {
             return Ok(());
         }
@@ -190,7 +190,7 @@ impl Shelf {
     }
 
     /// Has the names in the directory on the disk before others go.
-    pub(super) fn settle(&self) -> io::Result<()> {
+    pub(crate) fn settle(&self) -> io::Result<()> {
         crate::fault::reach("store/settle");
         fs::File::open(&self.directory)?.sync_all()
     }
@@ -203,7 +203,7 @@ impl Shelf {
 }
 
 /// Copies the records of tables into another; `choose` says which of one key.
-pub(super) fn copy(
+pub(crate) fn copy(
     tables: &[Arc<Table>],
     to: &mut TableWriter,
     choose: &mut dyn FnMut(&Digest, &mut Vec<Row>) -> io::Result<()>,
@@ -253,7 +253,7 @@ fn merged_name(names: &[String]) -> String {
 }
 
 /// Returns whether an error says that a file is no longer there.
-pub(super) fn is_gone(error: &io::Error) -> bool {
+pub(crate) fn is_gone(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::NotFound | ErrorKind::StaleNetworkFileHandle
@@ -261,7 +261,7 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
 }
 
 /// Removes a file that another may have removed.
-pub(super) fn unlink(path: &Path) -> io::Result<()> {
+pub(crate) fn unlink(path: &Path) -> io::Result<()> {
     crate::fault::reach("store/unlink");
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
