@@ -88,6 +88,7 @@ pub const POINTS: &[&str] = &[
     "worker/answer",
     "worker/body",
     "worker/body-ended",
+    "worker/check",
     "worker/log-open",
     "worker/log-write",
     "worker/scratch",

@@ -10,6 +10,7 @@ use crate::identity::{Digest, Producer, ValueHasher};
 use crate::results::{Outcome, ResultRecord, Taken, ValueDigests};
 use crate::rundir::{RunDir, ValueRef, ValueStore, Verify};
 use crate::store::cache::{Candidate, Origin};
+use crate::worker::ValueCheck;
 use crate::workflow::Type;
 
 /// Makes results of remembered values, after a look at whether they can be used.
@@ -21,6 +22,8 @@ pub(crate) struct Taker<'a> {
     pub(crate) verify: Verify,
     /// Whether long values are copied into the run; otherwise they stay where they are.
     pub(crate) copies: bool,
+    /// The task's own check, where it is to be asked.
+    pub(crate) check: Option<&'a ValueCheck>,
 }
 
 /// A result by a remembered value, and where that comes from.
@@ -38,7 +41,8 @@ impl Taker<'_> {
         elements: &[(u32, Digest)],
         candidates: &[Vec<Candidate>],
     ) -> Vec<Option<Found>> {
-        let threads = if returns.has_paths() && self.verify != Verify::Nothing {
+        let is_looked_at = returns.has_paths() && self.verify != Verify::Nothing;
+        let threads = if is_looked_at || self.check.is_some() {
             let most = std::thread::available_parallelism().map_or(1, usize::from) * 4;
             (elements.len() / ELEMENTS_A_THREAD).clamp(1, most)
         } else {
@@ -111,28 +115,23 @@ impl Taker<'_> {
             .run_dir
             .to_str()
             .ok_or_else(|| io::Error::other("the run directory of its origin is not UTF-8"))?;
-        let value = match &entry.value {
-            ValueRef::Inline { json, items } if returns.has_paths() => {
-                let mut value: Value = serde_json::from_str(json.get())?;
-                returns.make_absolute(&mut value, run_dir);
-                if !self.is_there(returns, &value, run_dir, &entry.digests)? {
-                    return Ok(None);
-                }
-                ValueRef::Inline {
-                    json: RawValue::from_string(value.to_string())?,
-                    items: *items,
-                }
+        let mut value = entry.value.clone();
+        if returns.has_paths() || self.check.is_some() {
+            let mut parsed: Value = serde_json::from_str(&there.read(&value)?)?;
+            if let ValueRef::Inline { json, .. } = &mut value {
+                returns.make_absolute(&mut parsed, run_dir);
+                *json = RawValue::from_string(parsed.to_string())?;
             }
-            value => {
-                if returns.has_paths() {
-                    let value: Value = serde_json::from_str(&there.read(value)?)?;
-                    if !self.is_there(returns, &value, run_dir, &entry.digests)? {
-                        return Ok(None);
-                    }
-                }
-                self.copied(&there, value)?
+            if !self.is_there(returns, &parsed, run_dir, &entry.digests)? {
+                return Ok(None);
             }
-        };
+            if let Some(check) = self.check
+                && !check.accepts(&parsed)?
+            {
+                return Ok(None);
+            }
+        }
+        let value = self.copied(&there, &value)?;
         let copied = |value: &Option<ValueRef>| {
             let value = value.as_ref();
             value.map(|value| self.copied(&there, value)).transpose()

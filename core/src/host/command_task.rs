@@ -11,10 +11,13 @@ use super::command_task_output::CompiledOutput;
 use super::template::{Piece, Scope, Slot, TemplateError, Word, rendered, rendered_all};
 use super::template_shell::{self, ShellPiece};
 use crate::id::ParameterName;
-use crate::workflow::{TaskDescription, Type};
+use crate::workflow::{ParameterDescription, ParameterKind, TaskDescription, Type};
 
 /// What runs a `shell` script where the task says nothing else.
 pub const DEFAULT_INTERPRETER: [&str; 3] = ["bash", "-euo", "pipefail"];
+
+/// The name under which a script that checks a value has it.
+pub(crate) const CHECKED_VALUE: &str = "value";
 
 /// Values are quoted for these.
 const SHELLS: [&str; 7] = ["bash", "sh", "dash", "ash", "ksh", "mksh", "zsh"];
@@ -28,6 +31,10 @@ pub struct CommandBody {
     /// Where the result is read.
     #[serde(default)]
     pub output: Output,
+    /// A script that fails where `{value}`, a remembered value, is not to be used. It is no part of the code
+    /// that counts for the identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<String>,
 }
 
 /// What a command task runs.
@@ -229,6 +236,54 @@ impl CompiledCommand {
         } else {
             Err(fail(errors))
         }
+    }
+
+    /// Compiles the script that checks a remembered value of a task, where it has one.
+    ///
+    /// # Errors
+    /// Every error of the script at once, with its position.
+    pub fn compile_check(task: &TaskDescription) -> Result<Option<Self>, CompileErrors> {
+        let body = task.body.as_ref().map(CommandBody::deserialize);
+        let Some(Ok(CommandBody {
+            verify: Some(script),
+            ..
+        })) = body
+        else {
+            return Ok(None);
+        };
+        let value = ParameterDescription {
+            name: ParameterName::new(CHECKED_VALUE).expect("a name"),
+            ty: task.returns.clone(),
+            kind: ParameterKind::Plain {
+                default: None,
+                short: None,
+                local: true,
+            },
+            help: String::new(),
+        };
+        let scope = Scope::of(&TaskDescription {
+            parameters: vec![value],
+            ..task.clone()
+        });
+        let mut errors = Vec::new();
+        let pieces = template_shell::compile(&script, &scope, &mut errors);
+        for error in &mut errors {
+            "verify".clone_into(&mut error.place);
+        }
+        if !errors.is_empty() {
+            return Err(CompileErrors {
+                task: task.name.to_string(),
+                errors,
+            });
+        }
+        Ok(Some(Self {
+            program: CompiledProgram::Script {
+                interpreter: DEFAULT_INTERPRETER.map(str::to_owned).to_vec(),
+                pieces,
+            },
+            output: CompiledOutput::compile(&Output::Text, &Type::Str, &scope, &mut Vec::new()),
+            returns: Type::Str,
+        }))
     }
 
     /// Makes the command of one element.

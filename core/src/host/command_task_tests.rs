@@ -157,7 +157,7 @@ fn errors_of_a_command_name_word_and_position() {
     command[4] at 1:1: `{part:json}`: there is no form `json` (`{part:file}` gives a file that holds the value)
     ");
     insta::assert_snapshot!(refused(words(&[]), &[]), @"command: a command needs a program, its first word");
-    insta::assert_snapshot!(refused(json!({"colour": 1}), &[]), @"body: not the body of a command task: unknown field `colour`, expected `program` or `output`");
+    insta::assert_snapshot!(refused(json!({"colour": 1}), &[]), @"body: not the body of a command task: unknown field `colour`, expected one of `program`, `output`, `verify`");
 }
 
 #[test]

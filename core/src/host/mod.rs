@@ -20,6 +20,7 @@ mod workflow_file_task;
 #[cfg(test)]
 mod workflow_file_tests;
 
+pub(crate) use command_task::CHECKED_VALUE;
 pub use command_task::{
     CommandBody, CompileErrors, CompiledCommand, DEFAULT_INTERPRETER, Invocation, Output,
     PrepareError, Program,

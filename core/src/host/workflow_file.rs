@@ -249,6 +249,7 @@ impl Loader {
             };
             if task.body.is_some()
                 && let Err(errors) = CompiledCommand::compile(&task)
+                    .and_then(|_| CompiledCommand::compile_check(&task))
             {
                 for error in errors.errors {
                     let at = command_span(item, &error.place).unwrap_or_else(|| key.span());

@@ -15,7 +15,7 @@ use crate::workflow::{
 };
 
 /// The keys of a task, besides the resources of one element.
-const OWN_KEYS: [&str; 19] = [
+const OWN_KEYS: [&str; 20] = [
     "after",
     "array",
     "array_parallelism",
@@ -34,6 +34,7 @@ const OWN_KEYS: [&str; 19] = [
     "returns",
     "setup",
     "shell",
+    "verify",
     "version",
 ];
 
@@ -87,6 +88,7 @@ pub(super) fn task(
     let fingerprint = body
         .as_ref()
         .map(|body| fingerprint(&(body, &setup, &environment)));
+    let verify = table.read("verify", |item, place| reader.text(item, place));
     let task = TaskDescription {
         name: name?,
         flow: None,
@@ -120,8 +122,8 @@ pub(super) fn task(
             time: table.read("retry_time", |item, place| reader.number(item, place)),
         },
         batch: table.read("batch", |item, place| reader.count(item, place)),
-        verify: false,
-        body: body.map(|body| absolute_program(body, directory)),
+        verify: verify.is_some(),
+        body: body.map(|body| absolute_program(CommandBody { verify, ..body }, directory)),
     };
     Some(task)
 }
@@ -208,6 +210,7 @@ fn body(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<CommandBody> {
     Some(CommandBody {
         program,
         output: output?,
+        verify: None,
     })
 }
 

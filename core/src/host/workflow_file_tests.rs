@@ -217,7 +217,7 @@ reflow.toml:2:1: unknown key `task` (nearest key: `tasks`)
 reflow.toml:3:1: workflow: a workflow needs a `name`
 reflow.toml:4:1: workflow: unknown key `nmae` (nearest key: `name`)
 reflow.toml:7:1: tasks.a: unknown key `tiem` (nearest key: `time`)
-reflow.toml:8:1: tasks.a: unknown key `colour` (keys: account, after, array, array_parallelism, batch, cache, command, constraint, cpus, doc, env, exclusive, extra, gpus, interpreter, mail, mem, nodes, output, params, partition, qos, queue, reservation, retries, retry_mem, retry_time, returns, setup, shell, signal, tasks, time, version)
+reflow.toml:8:1: tasks.a: unknown key `colour` (keys: account, after, array, array_parallelism, batch, cache, command, constraint, cpus, doc, env, exclusive, extra, gpus, interpreter, mail, mem, nodes, output, params, partition, qos, queue, reservation, retries, retry_mem, retry_time, returns, setup, shell, signal, tasks, time, verify, version)
 reflow.toml:9:28: tasks.a.params.x: unknown key `defualt` (nearest key: `default`)
 reflow.toml:10:12: tasks.a.output: unknown key `blob` (nearest key: `glob`)
 reflow.toml:11:12: tasks.a.signal: unknown key `nam` (nearest key: `name`)

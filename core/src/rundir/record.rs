@@ -6,7 +6,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::create_exclusive;
+use super::{RunDir, create_exclusive};
 use crate::id::{RunId, TaskName};
 use crate::scheduler::{Capabilities, Resources};
 use crate::workflow::{Bound, Description};
@@ -196,4 +196,18 @@ pub struct JobEnvironment {
     /// The submitter's umask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub umask: Option<u32>,
+}
+
+impl JobEnvironment {
+    /// Returns what was saved for the bodies of a run.
+    ///
+    /// # Errors
+    /// When the file cannot be read or understood.
+    pub fn of(run: &RunDir) -> io::Result<Self> {
+        match fs::read(run.inside("environment.json")) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error),
+        }
+    }
 }

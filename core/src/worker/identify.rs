@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use super::check::ValueCheck;
 use super::inputs::Prepared;
 use crate::cache::{Taker, content_at, is_as_noted};
 use crate::content::Signature;
 use crate::identity::{Digest, ElementHasher, Producer, ValueHasher, execution, result_parameters};
 use crate::results::{Outcome, ResultRecord, ValueDigests};
-use crate::rundir::{CachePlan, RunDir, SubmissionHeader};
+use crate::rundir::{CachePlan, RunDir, SubmissionHeader, Verify};
 use crate::store::cache::{Cache, TaskCache};
 
 /// Computes the identities of the elements of a submission.
@@ -21,7 +22,14 @@ pub(super) struct Identifier {
     /// The parameters that take results, in the order in which they count.
     parameters: Vec<String>,
     /// What earlier runs remember of the task, once looked at.
-    stored: Option<Option<TaskCache>>,
+    stored: Option<Option<Stored>>,
+}
+
+/// What earlier runs remember of a task, and the task's own check of it.
+#[derive(Debug)]
+struct Stored {
+    cache: TaskCache,
+    check: Option<ValueCheck>,
 }
 
 /// An element whose body is about to run.
@@ -64,25 +72,41 @@ impl Identifier {
         element: u32,
         identity: Digest,
     ) -> Option<ResultRecord> {
-        let store = self.plan.store.as_deref()?;
+        let store = self.plan.store.clone()?;
         if self.stored.is_none() {
-            let own = header.description.own_name();
-            let opened = Cache::new(store).open(own);
-            if let Err(error) = &opened {
-                tracing::warn!(%error, "what earlier runs remember of `{own}` is not used");
-            }
-            self.stored = Some(opened.ok().filter(|opened| !opened.is_empty()));
+            self.stored = Some(self.open(&store, header));
         }
         let stored = self.stored.as_ref()?.as_ref()?;
-        let candidates = stored.find(&identity).unwrap_or_default();
+        let candidates = stored.cache.find(&identity).unwrap_or_default();
         let taker = Taker {
             dir: &self.dir,
             verify: self.plan.verify,
             copies: true,
+            check: stored.check.as_ref(),
         };
         let returns = &header.description.returns;
         let (result, _) = taker.take(element, identity, returns, &candidates)?;
         Some(result)
+    }
+
+    fn open(&self, store: &Path, header: &SubmissionHeader) -> Option<Stored> {
+        let task = &header.description;
+        let is_checked = self.plan.verify == Verify::Content;
+        let opened = Cache::new(store)
+            .open(task.own_name())
+            .map_err(std::io::Error::other)
+            .and_then(|cache| {
+                let check = is_checked.then(|| ValueCheck::of(&self.dir, task, &task.setup));
+                let check = check.transpose()?.flatten();
+                Ok(Stored { cache, check })
+            });
+        match opened {
+            Ok(stored) => (!stored.cache.is_empty()).then_some(stored),
+            Err(error) => {
+                tracing::warn!(%error, "what earlier runs remember of `{}` is not used", task.name);
+                None
+            }
+        }
     }
 
     /// Notes how the files of an element are before its body runs.

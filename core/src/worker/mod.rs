@@ -5,6 +5,7 @@
 //! own. It never changes what another process wrote.
 
 mod body;
+mod check;
 mod environment;
 mod host;
 mod identify;
@@ -16,6 +17,7 @@ mod run;
 #[cfg(test)]
 mod run_tests;
 
+pub(crate) use check::ValueCheck;
 pub use environment::Variables;
 pub use host::{Call, TaskHost};
 pub use run::{WorkerError, WorkerMode, WorkerOptions, WorkerReport, run, run_with};

@@ -171,11 +171,7 @@ impl<'a> Worker<'a> {
         host: Box<dyn TaskHost + 'a>,
     ) -> Result<Self, WorkerError> {
         let header = &file.header;
-        let saved: JobEnvironment = match fs::read(dir.inside("environment.json")) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => JobEnvironment::default(),
-            Err(error) => return Err(error.into()),
-        };
+        let saved = JobEnvironment::of(&dir)?;
         if let Some(umask) = saved.umask {
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
         }
@@ -443,7 +439,7 @@ impl<'a> Worker<'a> {
     }
 }
 
-fn random_name() -> io::Result<String> {
+pub(super) fn random_name() -> io::Result<String> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
     Ok(data_encoding::HEXLOWER.encode(&random))

@@ -14,8 +14,9 @@ use crate::elements::ElementSet;
 use crate::id::TaskName;
 use crate::identity::{Digest, ElementHasher};
 use crate::results::{ResultFinder, ResultRecord};
-use crate::rundir::{CachePlan, RunDir, ValueStore};
+use crate::rundir::{CachePlan, RunDir, ValueStore, Verify};
 use crate::store::cache::{Cache, TaskCache};
+use crate::worker::ValueCheck;
 use crate::workflow::{Graph, ParameterKind, TaskIndex};
 
 /// Looks up elements of a run in the store, and keeps what was found until it is recorded.
@@ -158,12 +159,24 @@ impl<'a> Remembering<'a> {
         };
         let identities: Vec<Digest> = identified.iter().map(|(_, identity)| *identity).collect();
         let candidates = stored.find_many(&identities)?;
+        let declared = self.graph.declared(task);
+        let verify = self.dir.record().cache.verify;
+        // What is only imagined has no place to make the check in.
+        let check = match verify {
+            Verify::Content if self.copies && !identities.is_empty() => {
+                let backend = &self.dir.record().backend;
+                let setup = [&backend.setup[..], &declared.setup[..]].concat();
+                ValueCheck::of(self.dir, declared, &setup)?
+            }
+            _ => None,
+        };
         let taker = Taker {
             dir: self.dir,
-            verify: self.dir.record().cache.verify,
+            verify,
             copies: self.copies,
+            check: check.as_ref(),
         };
-        let returns = &self.graph.declared(task).returns;
+        let returns = &declared.returns;
         let taken = taker.take_all(returns, &identified, &candidates);
         let mut found = Vec::new();
         let mut in_vain = Vec::new();
