@@ -252,6 +252,18 @@ fn merged_name(names: &[String]) -> String {
     format!("{MERGED}{next}-{}", &digest[..32])
 }
 
+/// A name for what is left of tables, of their highest tier.
+pub(crate) fn retained_name(tables: &[Arc<Table>]) -> io::Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let names = tables
+        .iter()
+        .filter_map(|table| table.path().file_name()?.to_str());
+    let tier = names.map(tier).max().unwrap_or(0).max(1);
+    let random = data_encoding::HEXLOWER.encode(&random);
+    Ok(format!("{MERGED}{tier}-{random}"))
+}
+
 /// Returns whether an error says that a file is no longer there.
 pub(crate) fn is_gone(error: &io::Error) -> bool {
     matches!(

@@ -29,7 +29,10 @@ impl StoreWarning {
             TableError::Io(error) => {
                 format!("it cannot be read ({error}); see to its permissions, or remove it")
             }
-            TableError::Damaged(what) => format!("{what}; remove it"),
+            TableError::Damaged(what) => {
+                format!("{what}; remove it, or have `reflow cache gc --apply` do so")
+            }
+            TableError::Foreign => "it is not a file of the cache; move it elsewhere".to_owned(),
             error @ TableError::Newer(_) => {
                 format!("{error}; use a newer reflow with this store, or another store")
             }
@@ -40,7 +43,9 @@ impl StoreWarning {
     pub(super) fn damaged(path: PathBuf, what: &str) -> Self {
         Self {
             path,
-            message: format!("{what}; the rest is used, `reflow cache gc` writes it anew"),
+            message: format!(
+                "{what}; the rest is used, what is damaged goes when files are merged"
+            ),
         }
     }
 }

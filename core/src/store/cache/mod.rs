@@ -7,6 +7,7 @@
 
 mod entry;
 mod error;
+mod manage;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 pub use entry::{CacheEntry, Candidate, Origin};
 pub use error::CacheError;
+pub use manage::Sizes;
 pub use task::TaskCache;
 
 use super::shelf::{Shelf, is_name};

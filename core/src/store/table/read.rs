@@ -31,6 +31,8 @@ pub(crate) enum TableError {
     Io(#[from] io::Error),
     #[error("{0}")]
     Damaged(String),
+    #[error("it is not a file of this kind")]
+    Foreign,
     #[error("it has version {0}, and this program reads {SCHEMA}")]
     Newer(u32),
 }
@@ -54,13 +56,22 @@ impl Table {
     pub(crate) fn open(path: &Path, kind: &str) -> Result<Self, TableError> {
         let (file, path) = fs::File::open(path)?.into_parts();
         let length = file.metadata()?.len();
+        let mut start = [0; START.len()];
+        let is_ours = length >= 8 && file.read_exact_at(&mut start, 0).is_ok() && start == *START;
         if length < (START.len() + TRAILER) as u64 {
-            return damaged("it is too short to be whole");
+            return if is_ours || length == 0 {
+                damaged("it is too short to be whole")
+            } else {
+                Err(TableError::Foreign)
+            };
         }
         let mut trailer = [0; TRAILER];
         file.read_exact_at(&mut trailer, length - TRAILER as u64)?;
-        if &trailer[24..] != END {
-            return damaged("its end is missing");
+        match (is_ours, &trailer[24..] == END) {
+            (false, false) => return Err(TableError::Foreign),
+            (false, true) => return damaged("its start is damaged"),
+            (true, false) => return damaged("its end is missing"),
+            (true, true) => {}
         }
         if crc32fast::hash(&trailer[..20]) != u32_at(&trailer, 20) {
             return damaged("its trailer is damaged");
@@ -79,21 +90,15 @@ impl Table {
         if START.len() as u64 + header > index {
             return damaged("its header does not fit into it");
         }
-        let mut begin = vec![0; START.len() + header as usize];
-        file.read_exact_at(&mut begin, 0)?;
-        let (start, header) = begin.split_at(START.len());
-        if start != START {
-            return damaged("its start is damaged");
-        }
-        let header: Option<Header> = read_frames(header)
+        let mut begin = vec![0; header as usize];
+        file.read_exact_at(&mut begin, START.len() as u64)?;
+        let header: Option<Header> = read_frames(&begin)
             .next()
             .and_then(|header| serde_json::from_slice(header).ok());
         match header {
             None => damaged("its header is damaged"),
             Some(header) if header.schema > SCHEMA => Err(TableError::Newer(header.schema)),
-            Some(header) if header.kind != kind => {
-                damaged(&format!("it is of the kind `{}`", header.kind))
-            }
+            Some(header) if header.kind != kind => Err(TableError::Foreign),
             Some(_) => Ok(Self {
                 path,
                 file,
