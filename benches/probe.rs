@@ -18,9 +18,10 @@ use reflow_core::elements::ElementSet;
 use reflow_core::engine::{Action, ElementState, NothingRemembered, Snapshot, State, plan};
 use reflow_core::host::load;
 use reflow_core::id::{JobId, RunId, Tag};
+use reflow_core::identity::{ElementHasher, plain};
 use reflow_core::journal::{Record, SubmissionKind};
-use reflow_core::results::{IndexClaim, Outcome, ResultRecord, Spool, WorkerRecord};
-use reflow_core::rundir::{DispatchMode, RunDir, SubmissionFile};
+use reflow_core::results::{IndexClaim, Outcome, ResultRecord, Spool, ValueDigests, WorkerRecord};
+use reflow_core::rundir::{DispatchMode, RunDir, SubmissionFile, ValueRef};
 use reflow_core::scheduler::{Capabilities, FailedParent};
 use reflow_core::workflow::{Description, Graph, TaskIndex};
 use rustix::time::{ClockId, clock_gettime};
@@ -34,10 +35,11 @@ fn main() -> ExitCode {
         ["measure", command @ ..] if !command.is_empty() => return measure(command),
         ["tasks", file] => tasks(Path::new(file)),
         ["plan", count, limit] => fan_out(number(count), number(limit)),
+        ["identity", count] => identity(number(count)),
         ["spool", run, first, end] => spool(Path::new(run), number(first), number(end)),
         _ => {
             say(
-                "usage: probe measure COMMAND... | tasks FILE | plan N LIMIT | spool RUN_DIR FIRST END",
+                "usage: probe measure COMMAND... | tasks FILE | plan N LIMIT | identity N | spool RUN_DIR FIRST END",
             );
             return ExitCode::from(2);
         }
@@ -299,6 +301,40 @@ fn widest(dir: &RunDir) -> Vec<SubmissionFile> {
     files
 }
 
+/// Computes the identities of elements that are each given a number, and the digest of what they return.
+fn identity(count: u32) {
+    let task = plain(&json!("a task"));
+    timed(|| {
+        let hasher = ElementHasher::new(&task, 1);
+        let mut seen = 0u8;
+        for element in 0..count {
+            let given = plain(&json!(element));
+            seen ^= hasher.identity(&[given]).as_bytes()[0];
+        }
+        std::hint::black_box(seen);
+    });
+}
+
+/// What a worker would have written of an element of a task that is given one entry of a list of numbers from
+/// 1 on and returns nothing.
+fn result(file: &SubmissionFile, element: u32) -> ResultRecord {
+    let mut result = ResultRecord::new(element, Outcome::Succeeded);
+    result.value = Some(ValueRef::Inline {
+        json: serde_json::value::RawValue::NULL.to_owned(),
+        items: None,
+    });
+    if let Some(cache) = &file.header.cache {
+        let hasher = ElementHasher::new(&cache.task, 1);
+        result.identity = Some(hasher.identity(&[plain(&json!(element + 1))]));
+        result.digests = Some(ValueDigests {
+            whole: plain(&serde_json::Value::Null),
+            entries: None,
+            files: None,
+        });
+    }
+    result
+}
+
 fn spool(run: &Path, first: u32, end: u32) {
     let dir = RunDir::open(run).expect("a run directory");
     let worker = WorkerRecord {
@@ -326,7 +362,7 @@ fn spool(run: &Path, first: u32, end: u32) {
             for element in elements {
                 writer.start_element(element).expect("a run directory");
                 writer
-                    .end_element(ResultRecord::new(element, Outcome::Succeeded))
+                    .end_element(result(&file, element))
                     .expect("a run directory");
             }
             // Not closed: a sync for each of them would take longer than all else.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::elements::ElementSet;
-use crate::engine::plan::{Action, NothingRemembered, Room, Snapshot, plan, select};
+use crate::engine::plan::{Action, Lookup, Remembered, Room, Snapshot, plan, select};
 use crate::engine::{ElementState, State};
 use crate::id::{JobId, RunId, Tag};
 use crate::journal::{Edge, HandBack, NotSent, Record, Reopen, SubmissionKind, SubmissionRecord};
@@ -21,6 +21,8 @@ pub(super) struct Case {
     pub(super) capabilities: Capabilities,
     pub(super) dispatch: DispatchMode,
     pub(super) room: Room,
+    /// What earlier runs remember, by task: elements, and for each the entries of the list that it returned.
+    pub(super) remembered: BTreeMap<TaskIndex, Vec<(u32, u32)>>,
     own: Option<Tag>,
     run: RunId,
     /// What a submission is called here: its task, or `d1`, `g1`, …; a second one of a task is `x#2`.
@@ -48,6 +50,17 @@ pub(super) fn takes(step: &str, ty: &str) -> Value {
 pub(super) fn with(mut value: Value, key: &str, to: impl Into<Value>) -> Value {
     value[key] = to.into();
     value
+}
+
+impl Lookup for Case {
+    fn remembered(&self, _state: &State, task: TaskIndex, elements: &ElementSet) -> Remembered {
+        let known = self.remembered.get(&task).into_iter().flatten();
+        let found = known.filter(|(element, _)| elements.contains(*element));
+        Remembered {
+            elements: found.clone().map(|(element, _)| *element).collect(),
+            items: found.copied().collect(),
+        }
+    }
 }
 
 impl Case {
@@ -79,6 +92,7 @@ impl Case {
             dispatch: DispatchMode::Job,
             own: None,
             room: Room::default(),
+            remembered: BTreeMap::new(),
             run: RunId::new("20260101-000000-abcdef").expect("an id"),
             names: BTreeMap::new(),
             named: BTreeMap::new(),
@@ -101,7 +115,7 @@ impl Case {
     }
 
     fn look(&self) -> Vec<Action> {
-        plan(self.snapshot(), &self.capabilities, &NothingRemembered)
+        plan(self.snapshot(), &self.capabilities, self)
     }
 
     /// Plans, does what was planned, and returns it as text; planning again must give nothing.
@@ -219,6 +233,9 @@ impl Case {
                 state,
                 message,
             } => format!("never {} {}: {message}", name(task), state.word()),
+            Record::Remembered { task, elements, .. } => {
+                format!("take {}{}", name(task), ranges(elements))
+            }
             Record::Ended {
                 task,
                 elements,

@@ -5,5 +5,6 @@ mod again;
 mod case;
 mod cost;
 mod ends;
+mod remembered;
 mod shape;
 mod widths;
