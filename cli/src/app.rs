@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::commands::{
-    backend, cancel, config, dag, describe, doctor, drive, explain, logs, result, retry, run, runs,
-    status, submit, wait,
+    backend, cache, cancel, config, dag, describe, doctor, drive, explain, logs, result, retry,
+    run, runs, status, submit, wait,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Retry(retry::Args),
     Runs(runs::Args),
     Explain(explain::Args),
+    #[command(subcommand)]
+    Cache(cache::Command),
     Dag(dag::Args),
     Describe(describe::Args),
     /// List, check or stop backends.

@@ -138,6 +138,7 @@ fn command(
         (Command::Logs(args), _) => commands::logs::execute(context, args),
         (Command::Cancel(args), _) => commands::cancel::execute(context, args),
         (Command::Retry(args), _) => commands::retry::execute(context, args),
+        (Command::Cache(command), _) => commands::cache::execute(context, command),
         (Command::Explain(args), _) => commands::explain::execute(context, args),
         (Command::Runs(args), _) => commands::runs::execute(context, args),
         (Command::Dag(args), _) => commands::dag::execute(context, args),

@@ -1,6 +1,7 @@
 //! One file for each command: what it takes, and what it does with it.
 
 pub(crate) mod backend;
+pub(crate) mod cache;
 pub(crate) mod cancel;
 pub(crate) mod config;
 pub(crate) mod dag;

@@ -1,5 +1,6 @@
 //! What people see: text from reports, without any decision of its own.
 
+pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod dag;
 pub(crate) mod doctor;

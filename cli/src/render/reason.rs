@@ -217,5 +217,7 @@ fn difference(before: &str, after: &str) -> String {
         lines.truncate(MOST_LINES);
         lines.push(styled(FAINT, format!("… and {more} more lines")));
     }
-    lines.iter().map(|line| format!("\n{line}")).collect()
+    lines
+        .iter()
+        .fold(String::new(), |text, line| text + "\n" + line)
 }

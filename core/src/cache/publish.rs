@@ -2,12 +2,12 @@ use std::io;
 
 use serde_json::value::RawValue;
 
-use crate::id::Tag;
+use crate::id::{Tag, WorkflowName};
 use crate::identity::Digest;
 use crate::results::{Outcome, ResultRecord};
-use crate::rundir::ValueRef;
-use crate::store::cache::CacheEntry;
-use crate::workflow::Type;
+use crate::rundir::{RunDir, ValueRef};
+use crate::store::cache::{CacheEntry, Origin};
+use crate::workflow::{TaskDescription, Type};
 
 /// Returns what is remembered of a result, with its identity, if anything is. Paths in the run directory
 /// are kept relative to it.
@@ -48,4 +48,26 @@ pub(crate) fn entry_of(
         tag: tag.clone(),
     };
     Ok(Some((identity, entry)))
+}
+
+/// Returns when a pack was made: when its file was written. The same now and later.
+pub(crate) fn made_ms(dir: &RunDir, tag: &Tag, pack: u32) -> io::Result<u64> {
+    let made = fs_err::metadata(dir.pack(tag, pack))?.modified()?;
+    let since = made.duration_since(std::time::UNIX_EPOCH);
+    Ok(since.map_or(0, |since| since.as_millis() as u64))
+}
+
+/// Returns the run that publishes results of a task.
+pub(crate) fn origin_of(
+    dir: &RunDir,
+    workflow: &WorkflowName,
+    declared: &TaskDescription,
+) -> Origin {
+    Origin {
+        run_id: dir.record().run_id.clone(),
+        run_dir: dir.path().to_owned(),
+        workflow: workflow.clone(),
+        flow: declared.flow.clone(),
+        task: declared.name.clone(),
+    }
 }

@@ -6,10 +6,12 @@ use serde_json::Value;
 use super::status::{log_of, part_of, with_extension};
 use super::view::View;
 use super::{ElementState, EngineError, Phase, State, Width};
+use crate::id::TaskName;
+use crate::identity::Digest;
 use crate::journal::SubmissionKind;
-use crate::results::{ResultFinder, ResultRecord};
+use crate::results::{ResultFinder, ResultRecord, Taken};
 use crate::rundir::RunDir;
-use crate::workflow::TaskIndex;
+use crate::workflow::{Graph, TaskIndex};
 
 /// The output of one element.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,4 +194,53 @@ fn value(view: &mut View, task: TaskIndex, element: u32) -> Result<Value, Engine
     let text = view.dir.values().read(&found)?;
     serde_json::from_str(&text)
         .map_err(|error| EngineError::NoValue(format!("the value of `{what}` is no JSON: {error}")))
+}
+
+/// Returns the identity of an element that has a value, where it has one.
+///
+/// # Errors
+/// Where there is no such task or element, or the run cannot be read.
+pub fn identity(
+    dir: &RunDir,
+    task: &str,
+    index: Option<u32>,
+) -> Result<Option<Digest>, EngineError> {
+    let view = View::read(dir)?;
+    let task = view.task(task)?;
+    let elements = elements_asked_for(&view, task, index)?;
+    if elements.len() != 1 {
+        let name = &view.graph.declared(task).name;
+        return Err(EngineError::NotFound(format!(
+            "`{name}` is an array task: name one element, as `{name}[0]`"
+        )));
+    }
+    let mut finder = ResultFinder::new(dir.clone());
+    let found = result_of(&mut finder, &view.state, task, elements[0])?;
+    Ok(found.and_then(|result| result.identity))
+}
+
+/// Returns the workflow and the state of a run that has not ended.
+pub(crate) fn unfinished(dir: &RunDir) -> Result<Option<(Graph, State)>, EngineError> {
+    let graph = Graph::check(dir.record().description.clone())?;
+    let state = State::read(dir, &graph)?;
+    Ok(state.finished.is_none().then_some((graph, state)))
+}
+
+/// Returns what a run has taken from earlier runs, each with the name of the task in its flow.
+pub(crate) fn remembered_by(
+    dir: &RunDir,
+    graph: &Graph,
+    state: &State,
+) -> io::Result<Vec<(TaskName, Taken)>> {
+    let mut finder = ResultFinder::new(dir.clone());
+    let mut all = Vec::new();
+    for task in (0..graph.len() as u32).map(TaskIndex) {
+        for element in state.task(task).in_state(ElementState::Cached).iter() {
+            let result = result_of(&mut finder, state, task, element)?;
+            if let Some(taken) = result.and_then(|result| result.taken) {
+                all.push((graph.declared(task).own_name().clone(), taken));
+            }
+        }
+    }
+    Ok(all)
 }

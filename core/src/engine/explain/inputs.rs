@@ -1,6 +1,6 @@
 //! What differs in the results that the elements of a task are given.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use super::Reason;
 use crate::elements::ElementSet;
@@ -189,12 +189,12 @@ fn counts(before: &Given, after: &Given) -> Vec<Reason> {
 impl InputDifferences {
     /// Returns in how many parts what the elements are given differs, at most.
     pub(super) fn parts(&self, elements: impl IntoIterator<Item = u32>) -> usize {
-        let mut differ = BTreeMap::new();
+        let mut differ = BTreeSet::new();
         for element in elements {
             if let ItemDifference::Reasons(_) = self.of(element) {
                 for (position, (given, old)) in self.spread.iter().enumerate() {
-                    if self.is_new(given, old.as_ref(), element) {
-                        differ.insert(position, ());
+                    if is_new(given, old.as_ref(), element) {
+                        differ.insert(position);
                     }
                 }
                 if differ.len() == self.spread.len() {
@@ -237,7 +237,7 @@ impl InputDifferences {
         }
         for (given, old) in &self.spread {
             if let (true, Some((source, item))) = (
-                self.is_new(given, old.as_ref(), element),
+                is_new(given, old.as_ref(), element),
                 given.source_of(element as usize),
             ) {
                 let counted = old.as_ref().filter(|old| element as usize >= old.len());
@@ -257,12 +257,13 @@ impl InputDifferences {
         }
         ItemDifference::Reasons(reasons)
     }
+}
 
-    fn is_new(&self, given: &Given, old: Option<&Given>, element: u32) -> bool {
-        let item = |given: &Given| {
-            let (source, item) = given.source_of(element as usize)?;
-            Some(given.sources[source].items[item].1)
-        };
-        old.is_some_and(|old| item(old) != item(given))
-    }
+/// Returns whether the item of an element is another than before.
+fn is_new(given: &Given, old: Option<&Given>, element: u32) -> bool {
+    let item = |given: &Given| {
+        let (source, item) = given.source_of(element as usize)?;
+        Some(given.sources[source].items[item].1)
+    };
+    old.is_some_and(|old| item(old) != item(given))
 }

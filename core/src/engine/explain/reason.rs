@@ -243,6 +243,7 @@ pub enum Reason {
 }
 
 /// Writes elements as `[[first, last], …]`.
+#[expect(clippy::ref_option, reason = "the form that serde calls")]
 fn indices<S: serde::Serializer>(items: &Option<ElementSet>, to: S) -> Result<S::Ok, S::Error> {
     let ranges = items.iter().flat_map(ElementSet::ranges);
     to.collect_seq(ranges.map(|(first, end)| (*first, end - 1)))
