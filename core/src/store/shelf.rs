@@ -39,6 +39,8 @@ pub(crate) type Distinct = dyn Fn(&mut Vec<Row>);
 pub(crate) struct Opened {
     pub(crate) tables: Vec<Arc<Table>>,
     pub(crate) warnings: Vec<StoreWarning>,
+    /// Those of the files that are told of which nothing can be read, now or later.
+    pub(crate) damaged: Vec<PathBuf>,
 }
 
 /// The tier of a table, from its name.
@@ -110,7 +112,12 @@ impl Shelf {
             match Table::open(&path, self.kind) {
                 Ok(table) => opened.tables.push(Arc::new(table)),
                 Err(TableError::Io(error)) if is_gone(&error) => gone = true,
-                Err(error) => opened.warnings.push(StoreWarning::unreadable(path, error)),
+                Err(error) => {
+                    if matches!(error, TableError::Damaged(_)) {
+                        opened.damaged.push(path.clone());
+                    }
+                    opened.warnings.push(StoreWarning::unreadable(path, error));
+                }
             }
         }
         Ok((opened, gone))
@@ -197,7 +204,7 @@ impl Shelf {
 
     /// Returns whether tables of others may be removed: not in a directory where everybody may remove only
     /// what is their own. Merging there would write all again and again and remove nothing.
-    fn may_unlink(&self) -> io::Result<bool> {
+    pub(crate) fn may_unlink(&self) -> io::Result<bool> {
         Ok(fs::metadata(&self.directory)?.mode() & 0o1000 == 0)
     }
 }

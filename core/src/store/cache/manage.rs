@@ -61,6 +61,12 @@ impl Cache {
             if tables.is_empty() {
                 return Ok(0);
             }
+            if !shelf.may_unlink()? {
+                return Err(io::Error::new(
+                    io::ErrorKind::PermissionDenied,
+                    "its sticky bit keeps the files of others from being removed",
+                ));
+            }
             let mut origins: Vec<Origins> = tables.iter().map(|_| Origins::default()).collect();
             let mut writer = TableWriter::create(&shelf.directory, KIND)?;
             let mut gone = 0;

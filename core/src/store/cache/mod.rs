@@ -7,6 +7,7 @@
 
 mod entry;
 mod error;
+mod gc;
 mod manage;
 mod task;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use entry::{CacheEntry, Candidate, Origin};
 pub use error::CacheError;
+pub use gc::{GcOptions, GcReason, GcReport, TaskGarbage};
 pub use manage::Sizes;
 pub use task::TaskCache;
 

@@ -277,3 +277,201 @@ proptest! {
         prop_assert!(found.warnings().is_empty());
     }
 }
+
+mod gc {
+    use std::cell::Cell;
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+
+    const HOUR: u64 = 3_600_000;
+
+    /// Entries 0 to 99, each made an hour after the one before, ten to an origin; now is the hour 100.
+    fn hundred(store: &Path) -> Cache {
+        let cache = Cache::new(store);
+        for number in 0..10 {
+            let entries = (number * 10..number * 10 + 10)
+                .map(|n| (digest(n), entry(n, n, u64::from(n) * HOUR)))
+                .collect();
+            let name = format!("s-{number}");
+            cache
+                .publish(&task(), &name, &origin(number), entries)
+                .unwrap();
+        }
+        cache
+    }
+
+    fn left(cache: &Cache) -> Vec<u32> {
+        let opened = cache.open(&task()).unwrap();
+        assert!(opened.warnings().is_empty());
+        (0..100)
+            .filter(|n| !opened.find(&digest(*n)).unwrap().is_empty())
+            .collect()
+    }
+
+    fn options<'a>() -> GcOptions<'a> {
+        GcOptions {
+            now_ms: 100 * HOUR,
+            older_than: None,
+            max_bytes: None,
+            unreachable: &|_| false,
+            keep_origin: &|_| false,
+        }
+    }
+
+    #[test]
+    fn nothing_goes_before_it_is_applied_and_then_what_was_told() {
+        let store = tempfile::tempdir().unwrap();
+        let cache = hundred(store.path());
+        let options = GcOptions {
+            older_than: Some(Duration::from_hours(50)),
+            unreachable: &|candidate| {
+                candidate.entry.element == 0 && candidate.entry.made_ms >= 98 * HOUR
+            },
+            keep_origin: &|origin| origin.run_id.as_str() == "run-2",
+            ..options()
+        };
+        let told = cache.collect_garbage(&options, false).unwrap();
+        assert_eq!(left(&cache), (0..100).collect::<Vec<_>>());
+        let done = cache.collect_garbage(&options, true).unwrap();
+        let expected: Vec<u32> = (20..30).chain(50..98).collect();
+        assert_eq!(left(&cache), expected);
+        for report in [&told, &done] {
+            let of_task = &report.tasks[0];
+            assert_eq!(of_task.kept, 58);
+            let removed = BTreeMap::from([(GcReason::Unreachable, 2), (GcReason::Age, 40)]);
+            assert_eq!(of_task.removed, removed);
+        }
+        assert_eq!(told.bytes_before(), done.bytes_before());
+        assert!(done.bytes_after() < done.bytes_before());
+        // What was expected is what came out, but for what origins and headers take.
+        assert!(told.bytes_after().abs_diff(done.bytes_after()) < 4096);
+        let again = cache.collect_garbage(&options, true).unwrap();
+        assert!(again.tasks[0].removed.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_go_until_the_rest_fits() {
+        let store = tempfile::tempdir().unwrap();
+        let cache = hundred(store.path());
+        let whole = cache
+            .collect_garbage(&options(), false)
+            .unwrap()
+            .bytes_before();
+        let most = whole / 2;
+        let options = GcOptions {
+            max_bytes: Some(most),
+            keep_origin: &|origin| origin.run_id.as_str() == "run-0",
+            ..options()
+        };
+        let report = cache.collect_garbage(&options, true).unwrap();
+        assert!(report.bytes_after() <= most, "{report:?}");
+        let left = left(&cache);
+        assert_eq!(left[..10], (0..10).collect::<Vec<u32>>());
+        let first = left[10];
+        assert_eq!(left[10..], (first..100).collect::<Vec<u32>>());
+        // Half of it went, so about half of the entries.
+        assert!((45..=65).contains(&first), "{first}");
+        let again = cache.collect_garbage(&options, true).unwrap();
+        assert!(again.tasks[0].removed.is_empty());
+    }
+
+    #[test]
+    fn a_task_of_which_nothing_is_left_goes_and_so_does_what_was_left_behind() {
+        let store = tempfile::tempdir().unwrap();
+        let cache = hundred(store.path());
+        let directory = store.path().join("cache/align");
+        let broken = directory.join("broken");
+        fs::write(&broken, b"reflowt1 and then nothing of use for anybody").unwrap();
+        let draft = directory.join(".draft-0123456789abcdef");
+        fs::write(&draft, "").unwrap();
+        let all = |_: &Candidate| true;
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec as u64 * 1000;
+        let young = GcOptions {
+            now_ms: now,
+            unreachable: &all,
+            ..options()
+        };
+        let told = cache.collect_garbage(&young, false).unwrap();
+        assert_eq!((told.drafts, told.tasks[0].damaged.len()), (0, 1));
+        let old = GcOptions {
+            now_ms: now + 25 * HOUR,
+            ..young
+        };
+        assert_eq!(cache.collect_garbage(&old, false).unwrap().drafts, 1);
+        assert!(draft.exists() && broken.exists());
+        let done = cache.collect_garbage(&old, true).unwrap();
+        assert_eq!((done.drafts, done.bytes_after()), (1, 0));
+        assert!(!directory.exists());
+        assert!(cache.tasks().unwrap().is_empty());
+    }
+
+    #[test]
+    fn files_that_are_none_of_ours_stay() {
+        let store = tempfile::tempdir().unwrap();
+        let cache = hundred(store.path());
+        let foreign = store.path().join("cache/align/README");
+        fs::write(
+            &foreign,
+            "somebody's notes, which are longer than a trailer",
+        )
+        .unwrap();
+        let options = GcOptions {
+            unreachable: &|_| true,
+            ..options()
+        };
+        let report = cache.collect_garbage(&options, true).unwrap();
+        assert_eq!(report.warnings[0].path, foreign);
+        assert!(foreign.exists());
+    }
+
+    #[test]
+    fn publishers_and_readers_beside_it_lose_nothing() {
+        let store = tempfile::tempdir().unwrap();
+        let cache = Cache::new(store.path());
+        let is_old = |candidate: &Candidate| candidate.entry.made_ms == 0;
+        std::thread::scope(|scope| {
+            let publishers: Vec<_> = (0..3)
+                .map(|publisher| {
+                    let cache = &cache;
+                    scope.spawn(move || {
+                        for number in (publisher..240).step_by(3) {
+                            // Every other one is garbage at once.
+                            let made = u64::from(number % 2);
+                            let entries = vec![(digest(number), entry(number, number, made))];
+                            let name = format!("s-{number}");
+                            assert!(
+                                cache
+                                    .publish(&task(), &name, &origin(number), entries)
+                                    .unwrap()
+                            );
+                            // Whoever has published finds it, whatever others do to the files.
+                            let found = cache.open(&task()).unwrap().find(&digest(number)).unwrap();
+                            assert!(made == 0 || found.len() == 1, "{number} is lost");
+                        }
+                    })
+                })
+                .collect();
+            let runs = Cell::new(0);
+            while publishers.iter().any(|publisher| !publisher.is_finished()) {
+                let options = GcOptions {
+                    unreachable: &is_old,
+                    ..options()
+                };
+                cache.collect_garbage(&options, true).unwrap();
+                runs.set(runs.get() + 1);
+            }
+            assert!(runs.get() > 1);
+        });
+        let opened = cache.open(&task()).unwrap();
+        for number in (1..240).step_by(2) {
+            assert_eq!(
+                opened.find(&digest(number)).unwrap().len(),
+                1,
+                "{number} is lost"
+            );
+        }
+        assert!(opened.warnings().is_empty());
+    }
+}

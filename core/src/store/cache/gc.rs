@@ -1,0 +1,345 @@
+//! Taking out of the cache what is old, too much or of no use any more.
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fs_err as fs;
+
+use super::{Cache, CacheError, Candidate, Origin};
+use crate::id::TaskName;
+use crate::store::StoreWarning;
+use crate::store::draft::PREFIX;
+use crate::store::shelf::{Opened, unlink};
+
+/// A file that is still being written is taken for left behind after so long: nobody writes one for a day.
+const STALE: Duration = Duration::from_hours(24);
+/// Bytes that an entry takes besides its JSON: its place in the index, its frame, its origin's place.
+const BESIDES: u64 = 44 + 8 + 12;
+
+/// What a garbage collection takes away.
+#[derive(Clone, Copy)]
+pub struct GcOptions<'a> {
+    /// The time, in milliseconds since 1970.
+    pub now_ms: u64,
+    /// Entries that were made longer ago than this go.
+    pub older_than: Option<Duration>,
+    /// The oldest entries go until the cache is not larger than this.
+    pub max_bytes: Option<u64>,
+    /// Entries of which this holds go: those whose run directory or outputs do not exist any more. May be
+    /// asked twice for an entry.
+    pub unreachable: &'a dyn Fn(&Candidate) -> bool,
+    /// Entries of origins of which this holds stay in any case: those of runs that are not over. May be
+    /// asked many times.
+    pub keep_origin: &'a dyn Fn(&Origin) -> bool,
+}
+
+impl std::fmt::Debug for GcOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GcOptions")
+            .field("now_ms", &self.now_ms)
+            .field("older_than", &self.older_than)
+            .field("max_bytes", &self.max_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an entry goes; the first that holds, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GcReason {
+    /// Its run directory or its outputs do not exist any more.
+    Unreachable,
+    /// It is old.
+    Age,
+    /// The cache is too large, and it is among the oldest.
+    Size,
+}
+
+/// What goes of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskGarbage {
+    /// The task.
+    pub task: TaskName,
+    /// The entries that stay.
+    pub kept: u64,
+    /// The entries that go, by reason.
+    pub removed: BTreeMap<GcReason, u64>,
+    /// The size of its files.
+    pub bytes_before: u64,
+    /// The size of its files afterwards: without `apply`, what is expected.
+    pub bytes_after: u64,
+    /// Damaged files that go.
+    pub damaged: Vec<StoreWarning>,
+}
+
+/// What a garbage collection took away, or would.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GcReport {
+    /// The tasks that something is remembered of, by name.
+    pub tasks: Vec<TaskGarbage>,
+    /// Files that somebody began to write long ago and left behind.
+    pub drafts: u64,
+    /// Whether it was done, or only found out.
+    pub applied: bool,
+    /// What could not be done or understood, and stays.
+    pub warnings: Vec<StoreWarning>,
+}
+
+impl GcReport {
+    /// Returns the size of all files of the cache before.
+    pub fn bytes_before(&self) -> u64 {
+        self.tasks.iter().map(|task| task.bytes_before).sum()
+    }
+
+    /// Returns the size of all files of the cache afterwards: without `apply`, what is expected.
+    pub fn bytes_after(&self) -> u64 {
+        self.tasks.iter().map(|task| task.bytes_after).sum()
+    }
+}
+
+/// The rules, with the time of the oldest entries that may stay for want of space.
+struct Rules<'a> {
+    options: &'a GcOptions<'a>,
+    made_before: u64,
+    full_before: u64,
+}
+
+impl Rules<'_> {
+    fn reason(&self, candidate: &Candidate) -> Option<GcReason> {
+        let made = candidate.entry.made_ms;
+        if (self.options.keep_origin)(&candidate.origin) {
+            None
+        } else if (self.options.unreachable)(candidate) {
+            Some(GcReason::Unreachable)
+        } else if made < self.made_before {
+            Some(GcReason::Age)
+        } else {
+            (made < self.full_before).then_some(GcReason::Size)
+        }
+    }
+}
+
+impl Cache {
+    /// Finds what may go, and with `apply` takes it away: what is left of a task is written anew before the
+    /// files that it was in go, so that a reader or a kill finds all of it at any moment, and what is
+    /// published meanwhile stays.
+    ///
+    /// Damaged files go too, and so do directories with nothing in them and files that somebody began to write
+    /// and left behind for a day. Files of later versions, and those that are none of the cache, stay.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::Io`] where the cache cannot be read. What cannot be written or removed is a warning, and
+    /// stays.
+    pub fn collect_garbage(
+        &self,
+        options: &GcOptions<'_>,
+        apply: bool,
+    ) -> Result<GcReport, CacheError> {
+        let tasks = self.tasks()?;
+        let age = |age: Duration| options.now_ms.saturating_sub(age.as_millis() as u64);
+        let mut rules = Rules {
+            options,
+            made_before: options.older_than.map_or(0, age),
+            full_before: 0,
+        };
+        if let Some(most) = options.max_bytes {
+            rules.full_before = self.full_before(&tasks, &rules, most)?;
+        }
+        let mut report = GcReport {
+            applied: apply,
+            ..GcReport::default()
+        };
+        for task in tasks {
+            self.collect_of(task, &rules, &mut report)?;
+        }
+        self.sweep(options.now_ms, &mut report)?;
+        Ok(report)
+    }
+
+    /// Finds the time before which entries must go for the rest to fit into `most` bytes.
+    fn full_before(
+        &self,
+        tasks: &[TaskName],
+        rules: &Rules<'_>,
+        most: u64,
+    ) -> Result<u64, CacheError> {
+        // By second, so that it stays small however many entries there are.
+        let mut sizes: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut total = 0;
+        for task in tasks {
+            let opened = self.open(task)?;
+            total += opened.sizes().bytes;
+            let mut gone = 0;
+            self.each_size(&opened, task, &mut |candidate, bytes| {
+                if (rules.options.keep_origin)(&candidate.origin) {
+                    return;
+                }
+                if rules.reason(candidate).is_some() {
+                    gone += bytes;
+                } else {
+                    *sizes.entry(candidate.entry.made_ms / 1000).or_default() += bytes;
+                }
+            })?;
+            total = total.saturating_sub(gone);
+        }
+        let mut before = 0;
+        for (second, bytes) in sizes {
+            if total <= most {
+                break;
+            }
+            total = total.saturating_sub(bytes);
+            before = (second + 1) * 1000;
+        }
+        Ok(before)
+    }
+
+    /// Calls `each` with every entry of a task and the bytes that it takes.
+    fn each_size(
+        &self,
+        opened: &super::TaskCache,
+        task: &TaskName,
+        each: &mut dyn FnMut(&Candidate, u64),
+    ) -> Result<(), CacheError> {
+        opened
+            .each(&mut |_, candidates| {
+                for candidate in candidates {
+                    let json = serde_json::to_vec(&candidate.entry)?;
+                    each(&candidate, json.len() as u64 + BESIDES);
+                }
+                Ok(())
+            })
+            .map_err(|source| CacheError::io("read", self.shelf(task).directory, source))
+    }
+
+    fn collect_of(
+        &self,
+        task: TaskName,
+        rules: &Rules<'_>,
+        report: &mut GcReport,
+    ) -> Result<(), CacheError> {
+        let shelf = self.shelf(&task);
+        let cache = self.open(&task)?;
+        let mut garbage = TaskGarbage {
+            kept: 0,
+            removed: BTreeMap::new(),
+            bytes_before: cache.sizes().bytes,
+            bytes_after: cache.sizes().bytes,
+            damaged: Vec::new(),
+            task,
+        };
+        let mut gone = 0;
+        self.each_size(
+            &cache,
+            &garbage.task,
+            &mut |candidate, bytes| match rules.reason(candidate) {
+                None => garbage.kept += 1,
+                Some(reason) => {
+                    *garbage.removed.entry(reason).or_default() += 1;
+                    gone += bytes;
+                }
+            },
+        )?;
+        let opened: &Opened = &cache.opened();
+        for warning in &opened.warnings {
+            if opened.damaged.contains(&warning.path) {
+                garbage.bytes_before += fs::metadata(&warning.path).map_or(0, |file| file.len());
+                garbage.damaged.push(warning.clone());
+            } else {
+                report.warnings.push(warning.clone());
+            }
+        }
+        garbage.bytes_after = if garbage.kept == 0 {
+            0
+        } else {
+            garbage.bytes_after.saturating_sub(gone)
+        };
+        if report.applied {
+            let removed = (|| {
+                for warning in &garbage.damaged {
+                    unlink(&warning.path)?;
+                }
+                Ok(())
+            })()
+            .map_err(|source| CacheError::io("write", shelf.directory.clone(), source))
+            .and_then(|()| {
+                if garbage.removed.is_empty() {
+                    return Ok(0);
+                }
+                self.retain(&garbage.task, &mut |_, candidate| {
+                    rules.reason(candidate).is_none()
+                })
+            });
+            if let Err(error) = removed {
+                let cause = std::error::Error::source(&error)
+                    .map_or_else(String::new, |cause| format!(": {cause}"));
+                report.warnings.push(StoreWarning {
+                    path: shelf.directory.clone(),
+                    message: format!("{error}{cause}"),
+                });
+            }
+            garbage.bytes_after = self.open(&garbage.task)?.sizes().bytes;
+        }
+        report.tasks.push(garbage);
+        Ok(())
+    }
+
+    /// Takes away what was left behind, and directories with nothing in them.
+    fn sweep(&self, now_ms: u64, report: &mut GcReport) -> Result<(), CacheError> {
+        for directory in [self.directory(), self.store.join("files")] {
+            let failed = |source| CacheError::io("read", directory.clone(), source);
+            let mut inside = vec![directory.clone()];
+            inside.extend(
+                list(&directory)
+                    .map_err(failed)?
+                    .into_iter()
+                    .filter(|path| path.is_dir()),
+            );
+            for path in inside {
+                for file in list(&path).map_err(failed)? {
+                    if is_left_behind(&file, now_ms) {
+                        report.drafts += 1;
+                        if report.applied
+                            && let Err(error) = unlink(&file)
+                        {
+                            report.warnings.push(StoreWarning {
+                                path: file,
+                                message: format!("it cannot be removed: {error}"),
+                            });
+                        }
+                    }
+                }
+                if report.applied && path != directory {
+                    // One that has something in it stays, which is what is wanted.
+                    let _ = fs::remove_dir(&path);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the paths in a directory; none where there is no such directory.
+fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries?.map(|entry| Ok(entry?.path())).collect(),
+    }
+}
+
+/// The clock of a file server may differ from ours, though not by a day.
+fn is_left_behind(path: &Path, now_ms: u64) -> bool {
+    let is_draft = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| name.starts_with(PREFIX));
+    is_draft
+        && fs::symlink_metadata(path).is_ok_and(|file| {
+            let made_ms = u64::try_from(file.mtime())
+                .unwrap_or(0)
+                .saturating_mul(1000);
+            now_ms.saturating_sub(made_ms) > STALE.as_millis() as u64
+        })
+}
