@@ -13,5 +13,5 @@ pub(crate) use publish::{entry_of, made_ms, origin_of};
 pub use rebuild::{Rebuilt, rebuild};
 pub(crate) use take::{Found, Taker};
 pub use task_digest::task_digest;
-pub(crate) use told::{content_at, is_as_noted};
+pub(crate) use told::{Contents, is_as_noted};
 pub use user_files::{UserFile, UserFiles};

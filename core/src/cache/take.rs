@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::content_at;
+use super::Contents;
 use crate::identity::{Digest, Producer, ValueHasher};
 use crate::results::{Outcome, ResultRecord, Taken, ValueDigests};
 use crate::rundir::{RunDir, ValueRef, ValueStore, Verify};
@@ -176,7 +176,8 @@ impl Taker<'_> {
             run_dir,
             producer: Producer::User,
         };
-        let now = hasher.value(returns, value, &mut |path| Ok(content_at(path)?.0))?;
+        let mut contents = Contents::of(returns, value);
+        let now = hasher.value(returns, value, &mut |path| Ok(contents.take(path)?.0))?;
         Ok(now == digests.whole)
     }
 

@@ -1,19 +1,37 @@
 //! What is noted of a file whose content was read.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-use crate::content::{self, Content, Signature};
-use crate::identity::PathContent;
+use serde_json::Value;
 
-/// Returns what is at a path, and the note of it.
-pub(crate) fn content_at(path: &str) -> io::Result<(PathContent, String)> {
-    let content = content::read(Path::new(path))?;
-    let told = PathContent {
-        is_directory: content.is_directory(),
-        digest: content.digest,
-    };
-    Ok((told, note_of(&content)))
+use crate::content::{self, Content, ContentError, Signature};
+use crate::identity::PathContent;
+use crate::workflow::Type;
+
+/// The contents of the files of a value, read all together.
+pub(crate) struct Contents(HashMap<String, Result<Content, ContentError>>);
+
+impl Contents {
+    /// Reads the files of a value of a type.
+    pub(crate) fn of(ty: &Type, value: &Value) -> Self {
+        let paths = ty.files(value);
+        let contents = content::read_each(&paths, None);
+        let paths = paths.into_iter().map(str::to_owned);
+        Self(paths.zip(contents).collect())
+    }
+
+    /// Returns what is at the path of one of them, and the note of it.
+    pub(crate) fn take(&mut self, path: &str) -> io::Result<(PathContent, String)> {
+        let read = self.0.get(path).cloned();
+        let content = read.unwrap_or_else(|| content::read(Path::new(path)))?;
+        let told = PathContent {
+            is_directory: content.is_directory(),
+            digest: content.digest,
+        };
+        Ok((told, note_of(&content)))
+    }
 }
 
 /// Returns the note of a file: the digest of its content, and how it was.

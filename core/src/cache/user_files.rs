@@ -4,7 +4,7 @@ use std::io;
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use crate::content::{self, Content, Memory};
+use crate::content::{self, Content, ContentError, Memory};
 use crate::identity::{Digest, PathContent};
 use crate::rundir::{RunDir, publish};
 use crate::workflow::{Bound, Graph, ParameterKind, TaskIndex};
@@ -34,7 +34,7 @@ impl UserFiles {
     ///
     /// # Errors
     /// Names the file that could not be read, or that changed while it was.
-    pub fn read(graph: &Graph, parameters: &Bound, memory: &Memory) -> io::Result<Self> {
+    pub fn read(graph: &Graph, parameters: &Bound, memory: &Memory) -> Result<Self, ContentError> {
         let mut paths: Vec<&str> = Vec::new();
         for task in (0..graph.len() as u32).map(TaskIndex) {
             for parameter in &graph.declared(task).parameters {

@@ -202,7 +202,10 @@ fn pack(
         if let Some(cause) = result.cause {
             causes.entry(cause).or_default().insert(element);
         }
-        records.push((element, serde_json::to_vec(&SpoolFrame::End(result))?));
+        records.push((
+            element,
+            serde_json::to_vec(&SpoolFrame::End(Box::new(result)))?,
+        ));
     }
     let number = write_free(dir, tag, number, records)?;
     Ok(Record::Ingested {
@@ -273,7 +276,7 @@ pub(super) fn pack_remembered(
     for result in results {
         records.push((
             result.element,
-            serde_json::to_vec(&SpoolFrame::End(result))?,
+            serde_json::to_vec(&SpoolFrame::End(Box::new(result)))?,
         ));
     }
     // A pack of that name is of a holder of the lease that died before it could record it: the same elements,
@@ -300,7 +303,7 @@ pub(super) fn pack_told(
     for result in told {
         records.push((
             result.element,
-            serde_json::to_vec(&SpoolFrame::End(result))?,
+            serde_json::to_vec(&SpoolFrame::End(Box::new(result)))?,
         ));
     }
     let pack = write_free(dir, &tag, submission.packs, records)?;

@@ -410,13 +410,11 @@ impl JsonList {
     }
 
     fn add_known(&mut self, values: &ValueStore, list: Option<&ValueRef>) -> io::Result<()> {
-        match list {
-            Some(list) => self.add_all(&values.read(list)?),
-            None => {
-                self.has_gap = true;
-                Ok(())
-            }
-        }
+        let Some(list) = list else {
+            self.has_gap = true;
+            return Ok(());
+        };
+        self.add_all(&values.read(list)?)
     }
 
     /// Returns the text, unless some part is not known.

@@ -122,8 +122,11 @@ pub async fn submit(
 /// Reads the content of the user's files.
 pub(super) fn user_files(request: &SubmitRequest) -> Result<UserFiles, EngineError> {
     let memory = Memory::new(request.cache.store.as_deref());
-    let files = UserFiles::read(&request.graph, &request.parameters, &memory)
-        .map_err(|error| EngineError::Invalid(error.to_string()))?;
+    let files = UserFiles::read(&request.graph, &request.parameters, &memory).map_err(|error| {
+        use std::error::Error as _;
+        let cause = error.source().map(|cause| format!(": {cause}"));
+        EngineError::Invalid(format!("{error}{}", cause.unwrap_or_default()))
+    })?;
     if let Err(error) = memory.publish() {
         tracing::warn!(%error, "the digests of files are not remembered");
     }

@@ -33,17 +33,17 @@ impl Encoder {
         let major = major << 5;
         match number {
             0..=23 => self.bytes.push(major | number as u8),
-            24..=0xff => self.bytes.extend([major | 24, number as u8]),
+            24..=0xff => self.bytes.extend([major | 0x18, number as u8]),
             0x100..=0xffff => {
-                self.bytes.push(major | 25);
+                self.bytes.push(major | 0x19);
                 self.bytes.extend((number as u16).to_be_bytes());
             }
             0x1_0000..=0xffff_ffff => {
-                self.bytes.push(major | 26);
+                self.bytes.push(major | 0x1a);
                 self.bytes.extend((number as u32).to_be_bytes());
             }
             _ => {
-                self.bytes.push(major | 27);
+                self.bytes.push(major | 0x1b);
                 self.bytes.extend(number.to_be_bytes());
             }
         }
@@ -159,14 +159,14 @@ fn half(value: f32) -> Option<u16> {
         -127 => (fraction == 0).then_some(sign),
         // Infinity.
         128 => (fraction == 0).then_some(sign | 0x7c00),
-        -14..=15 if fraction & 0x1fff == 0 => {
+        -14..=15 if fraction.trailing_zeros() >= 13 => {
             Some(sign | ((exponent + 15) as u16) << 10 | (fraction >> 13) as u16)
         }
         // Subnormal: a multiple of 2^-24 below 2^-14.
         -24..=-15 => {
             let shift = (-1 - exponent) as u32;
             let whole = fraction | 0x80_0000;
-            (whole & ((1 << shift) - 1) == 0).then(|| sign | (whole >> shift) as u16)
+            (whole.trailing_zeros() >= shift).then(|| sign | (whole >> shift) as u16)
         }
         _ => None,
     }

@@ -124,9 +124,9 @@ impl ResultFinder {
             if let Some(payload) = known.packs[number].get(element)? {
                 match serde_json::from_slice(&payload)? {
                     SpoolFrame::End(result) if result.outcome == Outcome::Interrupted => {
-                        interrupted = Some(result);
+                        interrupted = Some(*result);
                     }
-                    SpoolFrame::End(result) => return Ok(Some(result)),
+                    SpoolFrame::End(result) => return Ok(Some(*result)),
                     _ => {
                         return Err(io::Error::new(
                             io::ErrorKind::InvalidData,
@@ -161,7 +161,7 @@ mod tests {
         let tag = Tag::from_digest('t', &blake3::hash(b"t"));
         let outcomes = [Outcome::Interrupted, Outcome::Succeeded];
         for (number, outcome) in (0..).zip(outcomes) {
-            let frame = SpoolFrame::End(ResultRecord::new(3, outcome));
+            let frame = SpoolFrame::End(Box::new(ResultRecord::new(3, outcome)));
             let mut records = vec![(3, serde_json::to_vec(&frame).unwrap())];
             assert!(write_pack(&dir.pack(&tag, number), &mut records).unwrap());
         }

@@ -15,7 +15,7 @@ pub enum SpoolFrame {
     /// The body of an element is about to start.
     Start(u32),
     /// An element has ended.
-    End(ResultRecord),
+    End(Box<ResultRecord>),
     /// The writer has ended in order: nothing follows.
     Close,
 }

@@ -269,7 +269,7 @@ impl SpoolWriter {
     /// Writes the end of an element.
     pub fn end_element(&mut self, result: ResultRecord) -> io::Result<()> {
         crate::fault::reach("spool/end");
-        self.frame(&SpoolFrame::End(result))?;
+        self.frame(&SpoolFrame::End(Box::new(result)))?;
         if self.closes_soon {
             return Ok(());
         }
@@ -332,7 +332,7 @@ pub fn read_spool_after(path: &Path, offset: u64) -> io::Result<SpoolContent> {
         match serde_json::from_slice(payload) {
             Ok(SpoolFrame::Worker(worker)) => content.worker = Some(worker),
             Ok(SpoolFrame::Start(element)) => content.started.push(element),
-            Ok(SpoolFrame::End(result)) => content.ended.push(result),
+            Ok(SpoolFrame::End(result)) => content.ended.push(*result),
             Ok(SpoolFrame::Close) => content.is_closed = true,
             Err(_) => content.is_damaged = true,
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::check::ValueCheck;
 use super::inputs::Prepared;
-use crate::cache::{Taker, content_at, is_as_noted};
+use crate::cache::{Contents, Taker, is_as_noted};
 use crate::content::Signature;
 use crate::identity::{Digest, ElementHasher, Producer, ValueHasher, execution, result_parameters};
 use crate::results::{Outcome, ResultRecord, ValueDigests};
@@ -21,8 +21,19 @@ pub(super) struct Identifier {
     hasher: ElementHasher,
     /// The parameters that take results, in the order in which they count.
     parameters: Vec<String>,
-    /// What earlier runs remember of the task, once looked at.
-    stored: Option<Option<Stored>>,
+    /// What earlier runs remember of the task.
+    stored: Memory,
+}
+
+/// What earlier runs remember of a task.
+#[derive(Debug)]
+enum Memory {
+    /// Not looked at yet.
+    Unread,
+    /// Nothing.
+    Empty,
+    /// Something.
+    Stored(Box<Stored>),
 }
 
 /// What earlier runs remember of a task, and the task's own check of it.
@@ -51,7 +62,7 @@ impl Identifier {
             hasher: ElementHasher::new(&plan.task, parameters.len()),
             parameters: parameters.into_iter().map(str::to_owned).collect(),
             plan,
-            stored: None,
+            stored: Memory::Unread,
         })
     }
 
@@ -73,10 +84,12 @@ impl Identifier {
         identity: Digest,
     ) -> Option<ResultRecord> {
         let store = self.plan.store.clone()?;
-        if self.stored.is_none() {
-            self.stored = Some(self.open(&store, header));
+        if matches!(self.stored, Memory::Unread) {
+            self.stored = self.open(&store, header);
         }
-        let stored = self.stored.as_ref()?.as_ref()?;
+        let Memory::Stored(stored) = &self.stored else {
+            return None;
+        };
         let candidates = stored.cache.find(&identity).unwrap_or_default();
         let taker = Taker {
             dir: &self.dir,
@@ -89,7 +102,7 @@ impl Identifier {
         Some(result)
     }
 
-    fn open(&self, store: &Path, header: &SubmissionHeader) -> Option<Stored> {
+    fn open(&self, store: &Path, header: &SubmissionHeader) -> Memory {
         let task = &header.description;
         let is_checked = self.plan.verify == Verify::Content;
         let opened = Cache::new(store)
@@ -101,10 +114,11 @@ impl Identifier {
                 Ok(Stored { cache, check })
             });
         match opened {
-            Ok(stored) => (!stored.cache.is_empty()).then_some(stored),
+            Ok(stored) if stored.cache.is_empty() => Memory::Empty,
+            Ok(stored) => Memory::Stored(Box::new(stored)),
             Err(error) => {
                 tracing::warn!(%error, "what earlier runs remember of `{}` is not used", task.name);
-                None
+                Memory::Empty
             }
         }
     }
@@ -175,6 +189,8 @@ impl Identifier {
             producer: Producer::Execution(execution(&identity, header.tag.as_str())),
         };
         let returns = &header.description.returns;
-        ValueDigests::compute(&hasher, returns, &value, &values, &mut content_at).map(Some)
+        let mut contents = Contents::of(returns, &value);
+        let content = &mut |path: &str| contents.take(path);
+        ValueDigests::compute(&hasher, returns, &value, &values, content).map(Some)
     }
 }

@@ -330,7 +330,7 @@ impl Inputs {
                 }
             }
         }
-        let digests = list.digests.map(|digests| digests.into_iter());
+        let digests = list.digests.map(IntoIterator::into_iter);
         Ok(Given {
             value: Value::Array(list.values),
             digest: digests.map(identity::list),

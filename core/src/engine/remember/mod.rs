@@ -14,7 +14,7 @@ use crate::elements::ElementSet;
 use crate::id::TaskName;
 use crate::identity::{Digest, ElementHasher};
 use crate::results::{ResultFinder, ResultRecord};
-use crate::rundir::{CachePlan, RunDir, ValueStore, Verify};
+use crate::rundir::{CachePlan, RunDir, ValueRef, ValueStore, Verify};
 use crate::store::cache::{Cache, TaskCache};
 use crate::worker::ValueCheck;
 use crate::workflow::{Graph, ParameterKind, TaskIndex};
@@ -277,7 +277,7 @@ impl Lookup for Remembering<'_> {
         let is_counted = super::ingest::counts_items(self.graph, task);
         let mut remembered = Remembered::default();
         for (element, result) in found {
-            let items = result.value.as_ref().and_then(|value| value.items());
+            let items = result.value.as_ref().and_then(ValueRef::items);
             if is_counted {
                 remembered.items.extend(items.map(|items| (element, items)));
             }
