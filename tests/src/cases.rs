@@ -17,6 +17,16 @@ pub struct Case {
     pub slow: bool,
     /// Whether it needs `python3`.
     pub python: bool,
+    /// What else this machine lacks for it, if anything.
+    pub missing: fn() -> Option<&'static str>,
+}
+
+impl Case {
+    /// Returns the case as one that is ignored where `missing` tells a reason.
+    #[must_use]
+    pub const fn unless(self, missing: fn() -> Option<&'static str>) -> Self {
+        Self { missing, ..self }
+    }
 }
 
 /// Returns a case that every machine can show in a few seconds.
@@ -27,6 +37,7 @@ pub const fn local_case(name: &'static str, run: fn()) -> Case {
         slurm: false,
         slow: false,
         python: false,
+        missing: || None,
     }
 }
 
@@ -74,7 +85,7 @@ fn run(arguments: &Arguments, cases: &[Case], missing: Option<&'static str>) -> 
         .map(|case| {
             let case = *case;
             Trial::ignorable_test(case.name, move || {
-                if let Some(missing) = missing {
+                if let Some(missing) = missing.or_else(case.missing) {
                     return Ok(Completion::ignored_with(missing));
                 }
                 if case.slurm && !slurm {
