@@ -7,10 +7,12 @@ mod edits;
 mod files;
 mod group;
 mod identity;
+mod killed;
 mod late;
 mod produced;
 mod random;
 mod series;
+mod slurm;
 mod store;
 mod values;
 
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
         late::CASES,
         store::CASES,
         group::CASES,
+        killed::CASES,
+        slurm::CASES,
         random::CASES,
     ]
     .concat();
