@@ -13,15 +13,19 @@ impl Context {
     /// Opens the run that `text` means: an id, the directory of a run, or the prefix of one id.
     pub(crate) fn find_run(&self, text: &str) -> Result<RunDir, CliError> {
         let catalogue = self.catalogue();
-        if let (Some(catalogue), Ok(id)) = (&catalogue, RunId::new(text))
-            && let Some(entry) = catalogue.get(&id)?
-        {
+        let listed = match (&catalogue, RunId::new(text)) {
+            (Some(catalogue), Ok(id)) => catalogue.get(&id),
+            _ => Ok(None),
+        };
+        if let Ok(Some(entry)) = listed {
             return open_listed(&entry.run_id, &entry.run_dir);
         }
         let path = self.surroundings.absolute(Path::new(text));
         if path.join(".reflow").is_dir() || text.contains('/') || text == "." || text == ".." {
             return Ok(RunDir::open(&path)?);
         }
+        // A store that cannot be read matters only to what is found nowhere else.
+        listed?;
         let candidates = match &catalogue {
             Some(catalogue) if !text.is_empty() => catalogue.find(text)?,
             _ => Vec::new(),

@@ -1,8 +1,9 @@
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::draft::{self, Draft};
 use crate::id::{RunId, WorkflowName};
 
 /// The version of the catalogue files that this engine writes.
@@ -14,6 +15,7 @@ const SCHEMA: u32 = 1;
 /// lock.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
+    store: PathBuf,
     directory: PathBuf,
 }
 
@@ -96,6 +98,7 @@ impl Catalogue {
     /// Returns the catalogue of a store, which need not exist yet.
     pub fn new(store: &Path) -> Self {
         Self {
+            store: store.to_owned(),
             directory: store.join("runs"),
         }
     }
@@ -105,26 +108,23 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError::Exists`] where there is one of that id, [`CatalogueError::Io`] otherwise.
     pub fn add(&self, entry: &CatalogueEntry) -> Result<(), CatalogueError> {
-        fs_err::create_dir_all(&self.directory).map_err(io("write"))?;
         let text = serde_json::to_vec(entry)
             .map_err(std::io::Error::other)
             .map_err(io("write"))?;
-        // Readers take names that end in `.json` only, so half a file is never seen.
-        let draft = self.directory.join(format!(".{}.draft", entry.run_id));
-        let path = self.path(&entry.run_id);
-        fs_err::write(&draft, text).map_err(io("write"))?;
-        let linked = fs_err::hard_link(&draft, &path);
-        let outcome = match linked {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(CatalogueError::Exists {
-                run_id: entry.run_id.clone(),
-            }),
-            // A file system without hard links: run ids are unique by their random part.
-            Err(_) => return fs_err::rename(&draft, &path).map_err(io("write")),
+        let written = || {
+            draft::make_directory(&self.store, &self.directory)?;
+            // Readers take names that end in `.json` only, so half a file is never seen.
+            let mut draft = Draft::create(&self.directory)?;
+            draft.write_all(&text)?;
+            draft.publish(&format!("{}.json", entry.run_id))
         };
-        // What is left of the draft is never read.
-        fs_err::remove_file(&draft).ok();
-        outcome
+        if written().map_err(io("write"))? {
+            Ok(())
+        } else {
+            Err(CatalogueError::Exists {
+                run_id: entry.run_id.clone(),
+            })
+        }
     }
 
     /// Returns the run of that id, if the catalogue has it.

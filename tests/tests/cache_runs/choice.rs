@@ -92,7 +92,7 @@ fn force_misspelt() {
     for (tasks, parts) in [
         ("sqare", &["sqare", "`square`"][..]),
         ("list,summ", &["summ", "`sum`"]),
-        ("", &["--force-tasks"]),
+        ("", &["no task ``"]),
     ] {
         series
             .program

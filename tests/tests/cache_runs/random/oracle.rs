@@ -2,6 +2,7 @@
 //! is given with all that any element of an earlier run was given.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
@@ -113,9 +114,10 @@ fn items(parameter: &Parameter, results: &[Vec<Vec<Item>>]) -> (bool, Vec<Item>)
         kind: parameter.kind,
     };
     match &parameter.source {
-        Source::Number(number) => (false, vec![plain(*number, number.to_string())]),
         Source::Text(number) => (false, vec![plain(*number, shell::text_of(*number))]),
-        Source::File(_, number) => (false, vec![plain(*number, number.to_string())]),
+        Source::Number(number) | Source::File(_, number) => {
+            (false, vec![plain(*number, number.to_string())])
+        }
         Source::List(numbers) => {
             let items = numbers.iter().map(|n| plain(*n, n.to_string())).collect();
             (false, items)
@@ -135,7 +137,7 @@ fn counts(task: &Task, given: &Given) -> String {
     let mut text = format!("{}\n{:?}\n{}\n", task.name, task.version, shell::body(task));
     for (parameter, items) in task.parameters.iter().zip(given) {
         let items: Vec<&str> = items.iter().map(|item| item.counts.as_str()).collect();
-        text.push_str(&format!("{} [{}]\n", parameter.name, items.join(",")));
+        let _ = writeln!(text, "{} [{}]", parameter.name, items.join(","));
     }
     text
 }
