@@ -6,9 +6,15 @@
 //! probe plan N LIMIT                plans a fan-out of N elements, arrays of at most LIMIT
 //! probe spool RUN_DIR FIRST END     writes the results of elements FIRST to END - 1 of the widest
 //!                                   submissions, as their workers would
+//! probe publish STORE N PARTS       publishes N results in PARTS publications
+//! probe find STORE N                looks N of them up at once
+//! probe find-each STORE N           opens the store and looks one up, N times
+//! probe hash FILE                   prints what b3sum prints
 //! ```
-//! `tasks` and `plan` print the same three numbers for the work itself, without the start of the
+//! `tasks`, `plan`, `publish`, `find` and `find-each` print the same three numbers for the work itself, without the start of the
 //! process.
+
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,9 +43,16 @@ fn main() -> ExitCode {
         ["plan", count, limit] => fan_out(number(count), number(limit)),
         ["identity", count] => identity(number(count)),
         ["spool", run, first, end] => spool(Path::new(run), number(first), number(end)),
+        ["publish", store, count, parts] => {
+            store::publish(Path::new(store), number(count), number(parts));
+        }
+        ["find", store, count] => store::find(Path::new(store), number(count)),
+        ["find-each", store, count] => store::find_each(Path::new(store), number(count)),
+        ["hash", file] => store::hash(Path::new(file)),
         _ => {
             say(
-                "usage: probe measure COMMAND... | tasks FILE | plan N LIMIT | identity N | spool RUN_DIR FIRST END",
+                "usage: probe measure COMMAND... | tasks FILE | plan N LIMIT | identity N | spool RUN_DIR FIRST END \
+                 | publish STORE N PARTS | find STORE N | find-each STORE N | hash FILE",
             );
             return ExitCode::from(2);
         }

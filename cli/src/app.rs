@@ -121,10 +121,6 @@ pub(crate) struct SubmitOptions {
 
 /// What of earlier runs is used.
 #[derive(Debug, Clone, Default, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag of the command line"
-)]
 pub(crate) struct CacheOptions {
     /// Run everything, whatever earlier runs remember. The new results replace what is remembered.
     #[arg(long, conflicts_with = "force_tasks")]

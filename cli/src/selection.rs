@@ -64,14 +64,12 @@ fn one(run: &RunDir, tasks: &[TaskStatus], name: &SelectedName) -> Result<Select
 
 /// Returns the task of a workflow that is named.
 pub(crate) fn task<'g>(graph: &'g Graph, name: &str) -> Result<&'g TaskDescription, CliError> {
-    match graph.find(name) {
-        Some(task) => Ok(graph.declared(task)),
-        None => {
-            let description = graph.description();
-            let names = description.tasks.iter().map(|task| task.name.as_str());
-            Err(CliError::request(no_task(description, name, names)))
-        }
+    if let Some(task) = graph.find(name) {
+        return Ok(graph.declared(task));
     }
+    let description = graph.description();
+    let names = description.tasks.iter().map(|task| task.name.as_str());
+    Err(CliError::request(no_task(description, name, names)))
 }
 
 fn no_task<'n>(

@@ -8,20 +8,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fs_err as fs;
-use reflow_tests::Case;
+use reflow_tests::{Case, local_case};
 
 use crate::drivers::SLOW_START;
 use crate::rig::{Backend, Rig};
 use crate::side_by_side;
 use crate::story::{self, Told};
 
-pub(crate) const CASES: &[Case] = &[Case {
-    name: "files_cut_short_or_written_by_something_else_never_crash_a_run",
-    run: damaged,
-    slurm: false,
-    slow: false,
-    python: false,
-}];
+pub(crate) const CASES: &[Case] = &[local_case(
+    "files_cut_short_or_written_by_something_else_never_crash_a_run",
+    damaged,
+)];
 
 /// A way to damage a run directory, and how many elements it may cost.
 struct Damage {

@@ -4,7 +4,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use reflow_core::engine::RunState;
-use reflow_tests::Case;
+use reflow_tests::{Case, local_case, slow_case};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::check::Look;
@@ -13,33 +13,17 @@ use crate::side_by_side;
 use crate::story::{self, Told};
 
 pub(crate) const CASES: &[Case] = &[
-    case("many_dispatches_at_once", many, false),
-    case(
+    local_case("many_dispatches_at_once", many),
+    local_case(
         "a_frozen_holder_that_was_replaced_by_cancel_does_nothing_more",
         frozen_and_cancelled,
-        false,
     ),
-    case(
+    slow_case(
         "a_frozen_holder_is_replaced_and_harms_nobody_when_it_wakes_up",
         frozen_and_replaced,
-        true,
     ),
-    case(
-        "a_frozen_worker_or_supervisor_goes_on",
-        frozen_at_work,
-        true,
-    ),
+    slow_case("a_frozen_worker_or_supervisor_goes_on", frozen_at_work),
 ];
-
-const fn case(name: &'static str, run: fn(), slow: bool) -> Case {
-    Case {
-        name,
-        run,
-        slurm: false,
-        slow,
-        python: false,
-    }
-}
 
 /// Has the first task take so long that `submit` ends before: somebody else drives the run.
 pub(crate) const SLOW_START: &str = "[ $REFLOW_TASK != seed ] || sleep 2";

@@ -6,34 +6,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use reflow_tests::Case;
+use reflow_tests::{Case, local_case, slow_case, slow_slurm_case};
 
 use crate::plan::{Place, Plan, census};
 use crate::rig::{Backend, Rig};
 use crate::story::{End, Told, tell};
 
 pub(crate) const CASES: &[Case] = &[
-    Case {
-        name: "fifty_kills_on_this_machine",
-        run: fifty,
-        slurm: false,
-        slow: false,
-        python: false,
-    },
-    Case {
-        name: "kills_at_every_point_on_this_machine",
-        run: local,
-        slurm: false,
-        slow: true,
-        python: false,
-    },
-    Case {
-        name: "kills_at_every_point_on_slurm",
-        run: slurm,
-        slurm: true,
-        slow: true,
-        python: false,
-    },
+    local_case("fifty_kills_on_this_machine", fifty),
+    slow_case("kills_at_every_point_on_this_machine", local),
+    slow_slurm_case("kills_at_every_point_on_slurm", slurm),
 ];
 
 fn fifty() {

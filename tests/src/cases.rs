@@ -15,8 +15,6 @@ pub struct Case {
     pub slurm: bool,
     /// Whether it takes more than a few seconds.
     pub slow: bool,
-    /// Whether it needs `python3`.
-    pub python: bool,
     /// What else this machine lacks for it, if anything.
     pub missing: fn() -> Option<&'static str>,
 }
@@ -36,23 +34,27 @@ pub const fn local_case(name: &'static str, run: fn()) -> Case {
         run,
         slurm: false,
         slow: false,
-        python: false,
         missing: || None,
     }
 }
 
 /// Returns a case of a few seconds that needs `python3`.
 pub const fn python_case(name: &'static str, run: fn()) -> Case {
-    Case {
-        python: true,
-        ..local_case(name, run)
-    }
+    local_case(name, run).unless(no_python)
 }
 
 /// Returns a case of a few seconds that needs a real Slurm.
 pub const fn slurm_case(name: &'static str, run: fn()) -> Case {
     Case {
         slurm: true,
+        ..local_case(name, run)
+    }
+}
+
+/// Returns a case that takes longer than a few seconds.
+pub const fn slow_case(name: &'static str, run: fn()) -> Case {
+    Case {
+        slow: true,
         ..local_case(name, run)
     }
 }
@@ -93,9 +95,6 @@ fn run(arguments: &Arguments, cases: &[Case], missing: Option<&'static str>) -> 
                         "needs a Slurm that is there for tests (REFLOW_TEST_SLURM=1, see tests/run)",
                     ));
                 }
-                if case.python && !has_python() {
-                    return Ok(Completion::ignored_with("needs python3"));
-                }
                 if case.slow && !full {
                     return Ok(Completion::ignored_with(
                         "slow: part of tests/run --full (REFLOW_TEST_FULL=1)",
@@ -109,7 +108,7 @@ fn run(arguments: &Arguments, cases: &[Case], missing: Option<&'static str>) -> 
     libtest_mimic::run(arguments, trials).exit_code()
 }
 
-fn has_python() -> bool {
+fn no_python() -> Option<&'static str> {
     #[expect(
         clippy::disallowed_methods,
         reason = "a test asks for a program that reflow itself never runs"
@@ -117,7 +116,10 @@ fn has_python() -> bool {
     let asked = std::process::Command::new("python3")
         .arg("--version")
         .output();
-    asked.is_ok_and(|output| output.status.success())
+    match asked {
+        Ok(output) if output.status.success() => None,
+        _ => Some("needs python3"),
+    }
 }
 
 /// Returns whether tests were told that the machine has something.

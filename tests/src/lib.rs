@@ -13,8 +13,8 @@ mod slurm;
 
 pub use calls::{Calls, Count};
 pub use cases::{
-    Case, is_set, local_case, python_case, run_cases, run_cases_one_by_one, slow_slurm_case,
-    slurm_case,
+    Case, is_set, local_case, python_case, run_cases, run_cases_one_by_one, slow_case,
+    slow_slurm_case, slurm_case,
 };
 pub use program::{Outcome, Program, WORDCOUNT, reference_text, word_count};
 pub use rig::Rig;

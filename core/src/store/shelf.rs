@@ -94,7 +94,7 @@ impl Shelf {
     pub(crate) fn open(&self) -> io::Result<Opened> {
         let mut last = Opened::default();
         for _ in 0..LISTINGS {
-            let (opened, gone) = self.open_some(&self.names()?)?;
+            let (opened, gone) = self.open_some(&self.names()?);
             last = opened;
             if !gone {
                 break;
@@ -104,7 +104,7 @@ impl Shelf {
     }
 
     /// Opens tables by name; says whether one of them has gone.
-    fn open_some(&self, names: &[String]) -> io::Result<(Opened, bool)> {
+    fn open_some(&self, names: &[String]) -> (Opened, bool) {
         let mut opened = Opened::default();
         let mut gone = false;
         for name in names {
@@ -120,7 +120,7 @@ impl Shelf {
                 }
             }
         }
-        Ok((opened, gone))
+        (opened, gone)
     }
 
     /// Publishes a table that `write` fills, as `name`; says whether it did, or one of that name was there.
@@ -166,7 +166,7 @@ impl Shelf {
             else {
                 return Ok(());
             };
-            let (opened, gone) = self.open_some(&chosen)?;
+            let (opened, gone) = self.open_some(&chosen);
             if !gone && opened.tables.len() == FAN_IN {
                 self.replace(&opened.tables, &merged_name(&chosen), distinct)?;
             }
@@ -221,22 +221,21 @@ pub(crate) fn copy(
     while let Some((key, mut rows)) = merge.next()? {
         choose(&key, &mut rows)?;
         for row in rows {
-            let place = match shared.get(&(row.table, row.shared)) {
-                Some(place) => *place,
-                None => {
-                    let place = match tables[row.table].shared(row.shared)? {
-                        None if row.shared != Place::NONE => None,
-                        None => Some(Place::NONE),
-                        Some(part) => Some(match written.entry(blake3::hash(&part)) {
-                            std::collections::hash_map::Entry::Occupied(place) => *place.get(),
-                            std::collections::hash_map::Entry::Vacant(place) => {
-                                *place.insert(to.share(&part)?)
-                            }
-                        }),
-                    };
-                    shared.insert((row.table, row.shared), place);
-                    place
-                }
+            let place = if let Some(place) = shared.get(&(row.table, row.shared)) {
+                *place
+            } else {
+                let place = match tables[row.table].shared(row.shared)? {
+                    None if row.shared != Place::NONE => None,
+                    None => Some(Place::NONE),
+                    Some(part) => Some(match written.entry(blake3::hash(&part)) {
+                        std::collections::hash_map::Entry::Occupied(place) => *place.get(),
+                        std::collections::hash_map::Entry::Vacant(place) => {
+                            *place.insert(to.share(&part)?)
+                        }
+                    }),
+                };
+                shared.insert((row.table, row.shared), place);
+                place
             };
             // Without what it shares a record cannot be understood.
             if let Some(place) = place {

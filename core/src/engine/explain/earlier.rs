@@ -1,6 +1,8 @@
 //! Earlier runs of the same workflow, and which of them a task differs least from.
 
 use std::io;
+use std::path::Path;
+use std::time::SystemTime;
 
 use super::facts::{Facts, Stored};
 use super::inputs::{Given, InputDifferences, differences};
@@ -46,20 +48,39 @@ pub(super) fn earlier(catalogue: &Catalogue, run: &RunDir, is_submitted: bool) -
         }
     };
     let record = run.record();
-    let own = (&record.created, &record.run_id);
+    let founded = is_submitted.then(|| (record.created.clone(), founded(run.path())));
     let entries = listing.entries.iter().filter(|entry| {
         entry.workflow == record.description.name
             && entry.run_id != record.run_id
-            && (!is_submitted || (&entry.created, &entry.run_id) < own)
+            && (!is_submitted || entry.created <= record.created)
     });
-    entries
-        .filter_map(|entry| open(&entry.run_dir, &entry.run_id))
-        .take(MOST)
-        .collect()
+    let mut runs: Vec<((String, Option<SystemTime>), Earlier)> = Vec::new();
+    for entry in entries {
+        // Times of the catalogue are in seconds: of these, the files of the runs tell which was first.
+        let is_settled = runs.last().is_some_and(|(key, _)| key.0 > entry.created);
+        if runs.len() >= MOST && is_settled {
+            break;
+        }
+        let key = (entry.created.clone(), self::founded(&entry.run_dir));
+        if founded.as_ref().is_none_or(|own| key < *own)
+            && let Some(earlier) = open(&entry.run_dir, &entry.run_id)
+        {
+            runs.push((key, earlier));
+        }
+    }
+    runs.sort_by(|a, b| b.0.cmp(&a.0));
+    runs.truncate(MOST);
+    runs.into_iter().map(|(_, earlier)| earlier).collect()
+}
+
+/// Returns when the record of a run was written.
+fn founded(run_dir: &Path) -> Option<SystemTime> {
+    let file = fs_err::metadata(run_dir.join(".reflow/run.json")).ok()?;
+    file.modified().ok()
 }
 
 /// Opens an earlier run, unless it cannot be read, or could not have kept anything.
-fn open(path: &std::path::Path, id: &RunId) -> Option<Earlier> {
+fn open(path: &Path, id: &RunId) -> Option<Earlier> {
     let dir = RunDir::open(path).ok()?;
     if dir.record().run_id != *id || dir.record().cache.store.is_none() {
         return None;

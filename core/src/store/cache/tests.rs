@@ -233,6 +233,9 @@ fn a_segment_of_a_later_version_is_left_alone() {
     );
 }
 
+/// One result of the model: whether it was forced, when it was made, its submission, element and value.
+type Made = (bool, u64, Tag, u32, u32);
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
@@ -245,7 +248,7 @@ proptest! {
     ) {
         let store = tempfile::tempdir().unwrap();
         let cache = Cache::new(store.path());
-        let mut model: BTreeMap<u32, Vec<(bool, u64, Tag, u32, u32)>> = BTreeMap::new();
+        let mut model: BTreeMap<u32, Vec<Made>> = BTreeMap::new();
         for (number, entries) in (0..).zip(&published) {
             let made = entries.iter().enumerate().map(|(element, (identity, value, made, forced))| {
                 let entry = CacheEntry {

@@ -35,12 +35,11 @@ impl Scan {
             if within == 0 || self.block.is_empty() {
                 let number = self.position / PER_BLOCK as u64;
                 self.block.clear();
-                match self.table.block(&mut self.index, number)? {
-                    Some(block) => self.block.extend_from_slice(block),
-                    None => {
-                        self.position = (number + 1) * PER_BLOCK as u64;
-                        continue;
-                    }
+                if let Some(block) = self.table.block(&mut self.index, number)? {
+                    self.block.extend_from_slice(block);
+                } else {
+                    self.position = (number + 1) * PER_BLOCK as u64;
+                    continue;
                 }
             }
             debug_assert!(within < self.block.len() / ENTRY);
