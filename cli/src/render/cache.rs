@@ -1,11 +1,11 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use reflow_core::cache::{Collected, Rebuilt, Why};
+use reflow_core::cache::{Criteria, Rebuilt};
 use reflow_core::id::{RunId, Tag, TaskName};
 use reflow_core::identity::Digest;
 use reflow_core::rundir::{ValueRef, ValueStore};
-use reflow_core::store::cache::{Candidate, Sizes};
+use reflow_core::store::cache::{Amount, Candidate, GcReason, GcReport, Sizes};
 use serde_json::{Value, json};
 
 use super::table::columns;
@@ -244,49 +244,71 @@ pub(crate) fn detailed(it: &Listed) -> Value {
 }
 
 /// Returns what went, or would go.
-pub(crate) fn collected(collected: &Collected, applied: bool) -> String {
-    let rows: Vec<Vec<String>> = collected
-        .gone
-        .iter()
-        .map(|((task, why), (number, bytes))| {
+pub(crate) fn collected(garbage: &GcReport, criteria: Criteria) -> String {
+    let mut rows = Vec::new();
+    for task in &garbage.tasks {
+        for (why, amount) in &task.removed {
             let why = match why {
-                Why::Unreachable => "can never be used again: files or run directories are gone",
-                Why::Old => "old",
-                Why::Size => "the oldest of a store that is too large",
+                GcReason::Unreachable => {
+                    "can never be used again: files or run directories are gone"
+                }
+                GcReason::Age => "old",
+                GcReason::Size => "the oldest of a store that is too large",
             };
-            vec![
-                styled(STRONG, task),
-                results(*number),
-                size(*bytes),
+            rows.push(vec![
+                styled(STRONG, &task.task),
+                results(amount.entries),
+                size(amount.bytes),
                 styled(FAINT, why),
-            ]
-        })
-        .collect();
+            ]);
+        }
+    }
     let mut text = columns(&rows, "  ");
-    let gone = collected.gone.values();
-    let (number, bytes) = gone.fold((0, 0), |(number, bytes), (more, more_bytes)| {
-        (number + more, bytes + more_bytes)
-    });
-    let what = match (number, applied) {
-        (0, _) => "nothing goes".to_owned(),
-        (_, true) => format!("{} went, about {}", results(number), size(bytes)),
-        (_, false) => format!("{} would go, about {}", results(number), size(bytes)),
+    let is_shown_only = !garbage.applied;
+    let goes = if is_shown_only { "would go" } else { "went" };
+    let gone: Amount = (garbage.tasks.iter())
+        .flat_map(|task| task.removed.values().copied())
+        .sum();
+    let kept: Amount = garbage.tasks.iter().map(|task| task.kept).sum();
+    let what = match gone.entries {
+        0 => "nothing goes".to_owned(),
+        number => format!("{} {goes}, about {}", results(number), size(gone.bytes)),
     };
     let _ = writeln!(
         text,
         "{what}; {} stay, about {}",
-        results(collected.kept),
-        size(collected.kept_bytes)
+        results(kept.entries),
+        size(kept.bytes)
     );
-    if collected.in_use > 0 {
+    if garbage.in_use() > 0 {
         let _ = writeln!(
             text,
             "{} would go and stay, since runs use them that have not ended",
-            results(collected.in_use)
+            results(garbage.in_use())
         );
     }
-    if number > 0 && !applied {
+    let mut is_more = gone.entries > 0;
+    for file in garbage.tasks.iter().flat_map(|task| &task.damaged) {
+        is_more = true;
+        let _ = writeln!(text, "{goes}: `{}`, which is damaged", file.path.display());
+    }
+    if garbage.drafts > 0 {
+        is_more = true;
+        let files = if garbage.drafts == 1 { "file" } else { "files" };
+        let _ = writeln!(
+            text,
+            "{goes}: {} {files} left behind half written",
+            garbage.drafts
+        );
+    }
+    if is_more && is_shown_only {
         let _ = writeln!(text, "{} add `--apply`", styled(FAINT, "next:"));
+    } else if criteria == Criteria::default() {
+        let _ = writeln!(
+            text,
+            "{} say what goes: `--older-than 30d`, `--max-size 10G` or `--unreachable`; several may be given together",
+            styled(FAINT, "next:")
+        );
     }
     text
 }

@@ -14,17 +14,24 @@ fn help_shows_the_parameters_under_their_tasks() {
     Usage: reflow submit [OPTIONS]
 
     Options:
-      -w, --workflow <FILE|DIR>  The workflow: a file, or a directory with a `reflow.toml`. Without it,
-                                 the nearest `reflow.toml` from here upwards
-          --run-dir <DIR>        The directory of the run: made where missing, and refused where it
-                                 holds a run already. Without it, `runs/RUN_ID` below the current
-                                 directory
-          --dispatch <MODE>      Who plans again while the run runs: `job`, `worker` or `login`
-          --env <POLICY>         Which of your variables the jobs have: `submit`, `clean`, or names
-                                 separated by commas
-          --dry-run              Show what would be submitted, and submit nothing: the commands and
-                                 scripts, and what is left for later. Writes nothing
-      -h, --help                 Print help (see more with '--help')
+      -w, --workflow <FILE|DIR>   The workflow: a file, or a directory with a `reflow.toml`. Without it,
+                                  the nearest `reflow.toml` from here upwards
+          --run-dir <DIR>         The directory of the run: made where missing, and refused where it
+                                  holds a run already. Without it, `runs/RUN_ID` below the current
+                                  directory
+          --dispatch <MODE>       Who plans again while the run runs: `job`, `worker` or `login`
+          --env <POLICY>          Which of your variables the jobs have: `submit`, `clean`, or names
+                                  separated by commas
+          --force                 Run everything, whatever earlier runs remember. The new results
+                                  replace what is remembered
+          --force-tasks <TASK,…>  Run these tasks, whatever earlier runs remember of them
+          --verify                Compare the content of files with what it was before a remembered
+                                  result is used, and ask the task's own check
+          --no-verify             Use remembered results without a look at whether their files still
+                                  exist
+          --dry-run               Show what would be submitted, and submit nothing: the commands and
+                                  scripts, and what is left for later. Writes nothing
+      -h, --help                  Print help (see more with '--help')
 
     Task split:
       -t, --text <FILE>  Text to count [required]

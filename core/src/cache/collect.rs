@@ -1,171 +1,69 @@
 //! Taking out of the store what is not needed any more.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::engine::{remembered_by, unfinished};
-use crate::id::{RunId, Tag, TaskName};
-use crate::identity::Digest;
+use crate::id::{RunId, TaskName};
 use crate::rundir::{RunDir, ValueRef, ValueStore};
 use crate::store::Catalogue;
-use crate::store::cache::{Cache, Candidate, Origin};
+use crate::store::cache::{Cache, Candidate, GcOptions, GcReport, Origin};
 use crate::workflow::Type;
 
-/// What goes.
+/// What goes, besides what is damaged and what was left behind half written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Criteria {
-    /// What was made before this time, in milliseconds since 1970.
-    pub made_before: Option<u64>,
+    /// What was made longer ago than this.
+    pub older_than: Option<Duration>,
     /// The oldest, until the rest takes no more than so many bytes in the store.
-    pub most_bytes: Option<u64>,
+    pub max_bytes: Option<u64>,
     /// What can never be used again: a path or file that it names does not exist any more, or its value was
     /// in a run directory that is gone.
     pub unreachable: bool,
 }
 
-/// Why something goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Why {
-    /// It can never be used again.
-    Unreachable,
-    /// It is old.
-    Old,
-    /// The store is too large.
-    Size,
-}
-
 /// What goes of a store, or went.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Collected {
-    /// By task and reason: the number of results, and about how many bytes in the store.
-    pub gone: BTreeMap<(TaskName, Why), (u64, u64)>,
-    /// How many results stay.
-    pub kept: u64,
-    /// About how many bytes these take.
-    pub kept_bytes: u64,
-    /// How many of these stay although they would go, since a run that has not ended uses them.
-    pub in_use: u64,
-    /// What could not be looked at.
+    /// By task.
+    pub garbage: GcReport,
+    /// What could not be looked at or removed.
     pub warnings: Vec<String>,
-}
-
-/// One result in the store.
-#[derive(Debug)]
-struct Remembered {
-    task: usize,
-    identity: Digest,
-    tag: Tag,
-    element: u32,
-    made_ms: u64,
-    bytes: u64,
-    why: Option<Why>,
-    is_in_use: bool,
 }
 
 /// Finds out what goes of a store, and takes it out where `apply` says so. What runs in the catalogue use
 /// that have not ended stays: their own results, and what they have taken from other runs.
 ///
 /// # Errors
-/// Where the store cannot be read or, with `apply`, written.
-pub fn collect(store: &Path, criteria: Criteria, apply: bool) -> io::Result<Collected> {
-    let cache = Cache::new(store);
-    let mut collected = Collected::default();
-    let used = Used::of(&Catalogue::new(store), &mut collected.warnings)?;
-    let tasks = cache.tasks().map_err(io::Error::other)?;
-    let mut all = Vec::new();
-    for (position, task) in tasks.iter().enumerate() {
-        let opened = cache.open(task).map_err(io::Error::other)?;
-        let sizes = opened.sizes();
-        let bytes = sizes.bytes / sizes.records.max(1);
-        let mut reach = Reach::default();
-        opened.each(&mut |identity, candidates| {
-            for candidate in candidates {
-                let entry = &candidate.entry;
-                let why = if criteria.unreachable && !reach.is_reachable(&candidate)? {
-                    Some(Why::Unreachable)
-                } else {
-                    let is_old = criteria.made_before.is_some_and(|at| entry.made_ms < at);
-                    is_old.then_some(Why::Old)
-                };
-                all.push(Remembered {
-                    task: position,
-                    identity: *identity,
-                    tag: entry.tag.clone(),
-                    element: entry.element,
-                    made_ms: entry.made_ms,
-                    bytes,
-                    why,
-                    is_in_use: used.has(task, &candidate),
-                });
-            }
-            Ok(())
-        })?;
-        let warnings = opened.warnings();
-        collected
-            .warnings
-            .extend(warnings.iter().map(ToString::to_string));
-    }
-    choose(&mut all, criteria.most_bytes);
-    for it in &mut all {
-        match it.why {
-            Some(why) if !it.is_in_use => {
-                let key = (tasks[it.task].clone(), why);
-                let (number, bytes) = collected.gone.entry(key).or_default();
-                *number += 1;
-                *bytes += it.bytes;
-            }
-            why => {
-                collected.in_use += u64::from(why.is_some());
-                collected.kept += 1;
-                collected.kept_bytes += it.bytes;
-                it.why = None;
-            }
-        }
-    }
-    if apply {
-        for (position, task) in tasks.iter().enumerate() {
-            let gone: HashSet<(Digest, &Tag, u32)> = all
-                .iter()
-                .filter(|it| it.task == position && it.why.is_some())
-                .map(|it| (it.identity, &it.tag, it.element))
-                .collect();
-            if !gone.is_empty() {
-                cache
-                    .retain(task, &mut |identity, candidate| {
-                        let entry = &candidate.entry;
-                        !gone.contains(&(*identity, &entry.tag, entry.element))
-                    })
-                    .map_err(io::Error::other)?;
-            }
-        }
-    }
-    Ok(collected)
-}
-
-/// Has the oldest go until the rest is small enough. What is in use counts, and stays.
-fn choose(all: &mut [Remembered], most_bytes: Option<u64>) {
-    let Some(most) = most_bytes else {
-        return;
+/// Where the store cannot be read. What cannot be written stays, with a warning.
+pub fn collect(
+    store: &Path,
+    now_ms: u64,
+    criteria: Criteria,
+    apply: bool,
+) -> io::Result<Collected> {
+    let mut warnings = Vec::new();
+    let used = Used::of(&Catalogue::new(store), &mut warnings)?;
+    let reach = RefCell::new(Reach::default());
+    let options = GcOptions {
+        now_ms,
+        older_than: criteria.older_than,
+        max_bytes: criteria.max_bytes,
+        unreachable: &|candidate| {
+            criteria.unreachable && !reach.borrow_mut().is_reachable(candidate)
+        },
+        in_use: &|task, candidate| used.has(task, candidate),
     };
-    let stays = |it: &&mut Remembered| it.why.is_none() || it.is_in_use;
-    let mut staying: Vec<&mut Remembered> = all.iter_mut().filter(stays).collect();
-    let mut bytes: u64 = staying.iter().map(|it| it.bytes).sum();
-    staying.sort_by_key(|it| it.made_ms);
-    for it in staying {
-        if bytes <= most {
-            return;
-        }
-        if it.why.is_none() {
-            it.why = Some(Why::Size);
-        }
-        if !it.is_in_use {
-            bytes -= it.bytes;
-        }
-    }
+    let garbage = Cache::new(store)
+        .collect_garbage(&options, apply)
+        .map_err(io::Error::other)?;
+    warnings.extend(garbage.warnings.iter().map(ToString::to_string));
+    Ok(Collected { garbage, warnings })
 }
 
 /// What runs use that have not ended.
@@ -186,10 +84,13 @@ impl Used {
                 // Without a record nothing of it runs.
                 continue;
             };
-            match unfinished(&dir) {
+            let taken = unfinished(&dir).map_err(io::Error::other).and_then(|live| {
+                live.map(|(graph, state)| remembered_by(&dir, &graph, &state))
+                    .transpose()
+            });
+            match taken {
                 Ok(None) => {}
-                Ok(Some((graph, state))) => {
-                    let taken = remembered_by(&dir, &graph, &state)?;
+                Ok(Some(taken)) => {
                     used.taken.extend(
                         taken
                             .into_iter()
@@ -226,7 +127,8 @@ struct Reach {
 }
 
 impl Reach {
-    fn is_reachable(&mut self, candidate: &Candidate) -> io::Result<bool> {
+    /// What cannot be found out now, of a file system that does not answer, is taken for reachable.
+    fn is_reachable(&mut self, candidate: &Candidate) -> bool {
         let origin = &candidate.origin;
         let key = (origin.run_dir.clone(), origin.task.clone());
         let returns = self
@@ -234,34 +136,35 @@ impl Reach {
             .entry(key)
             .or_insert_with(|| returns_of(origin));
         let entry = &candidate.entry;
-        let values = ValueStore::new(origin.run_dir.join(".reflow/values"));
+        let is_inline = matches!(entry.value, ValueRef::Inline { .. });
         let Some(returns) = returns else {
             // The run is gone. A short value without paths is in the store itself.
-            let has_paths = entry.digests.files.is_some() || entry.digests.entries.is_some();
-            return Ok(matches!(entry.value, ValueRef::Inline { .. }) && !has_paths);
+            return is_inline && entry.digests.files.is_none() && entry.digests.entries.is_none();
         };
-        if !returns.has_paths() && matches!(entry.value, ValueRef::Inline { .. }) {
-            return Ok(true);
+        if is_inline && !returns.has_paths() {
+            return true;
         }
-        let text = match values.read(&entry.value) {
-            Ok(text) => text,
-            Err(error)
-                if matches!(
+        let values = ValueStore::new(origin.run_dir.join(".reflow/values"));
+        let value = values.read(&entry.value).and_then(|text| {
+            serde_json::from_str::<Value>(&text)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        });
+        let value = match value {
+            Ok(value) => value,
+            Err(error) => {
+                return !matches!(
                     error.kind(),
                     io::ErrorKind::NotFound | io::ErrorKind::InvalidData
-                ) =>
-            {
-                return Ok(false);
+                );
             }
-            Err(error) => return Err(error),
         };
-        let value: Value = serde_json::from_str(&text)?;
         let mut is_there = true;
         returns.paths(&value, &mut |_, path| {
             // Relative to the run directory where it was in it.
-            is_there = is_there && origin.run_dir.join(path).exists();
+            let exists = origin.run_dir.join(path).try_exists();
+            is_there = is_there && exists.unwrap_or(true);
         });
-        Ok(is_there)
+        is_there
     }
 }
 

@@ -8,7 +8,7 @@ mod task_digest;
 mod told;
 mod user_files;
 
-pub use collect::{Collected, Criteria, Why, collect};
+pub use collect::{Collected, Criteria, collect};
 pub(crate) use publish::{entry_of, made_ms, origin_of};
 pub use rebuild::{Rebuilt, rebuild};
 pub(crate) use take::{Found, Taker};

@@ -12,6 +12,10 @@ pub(crate) const CASES: &[Case] = &[
     case("what_is_remembered_is_shown", what_is_remembered_is_shown),
     case("gc_shows_first_and_then_does", gc_shows_first_and_then_does),
     case(
+        "gc_without_a_criterion_takes_what_is_damaged_alone",
+        gc_without_a_criterion_takes_what_is_damaged_alone,
+    ),
+    case(
         "gc_leaves_what_a_live_run_uses",
         gc_leaves_what_a_live_run_uses,
     ),
@@ -95,6 +99,33 @@ fn gc_shows_first_and_then_does() {
     let again = setting.run(&SOURCE);
     assert_eq!(setting.counts(&again, "count"), (0, 3));
     assert_eq!(setting.reasons(&again, "count", 0), ["not_found"]);
+}
+
+fn gc_without_a_criterion_takes_what_is_damaged_alone() {
+    let setting = Setting::new(WORKFLOW);
+    setting.run(&SOURCE);
+    let before = all(&setting);
+    let broken = setting.program.home().join(STORE).join("cache/count/x");
+    fs_err::write(&broken, "reflowt1 and then nothing of use for anybody").expect("written");
+    let outcome = setting.program.run(&["cache", "gc"]).expect(0);
+    for part in [
+        "nothing goes; 5 results stay",
+        "would go: `",
+        "which is damaged",
+        "--apply",
+    ] {
+        assert!(outcome.stdout.contains(part), "{}", outcome.stdout);
+    }
+    assert!(broken.exists());
+    setting.program.run(&["cache", "gc", "--apply"]).expect(0);
+    assert!(!broken.exists());
+    assert_eq!(all(&setting), before);
+    let outcome = setting.program.run(&["cache", "gc"]).expect(0);
+    assert!(
+        outcome.stdout.contains("--older-than 30d"),
+        "{}",
+        outcome.stdout
+    );
 }
 
 fn gc_leaves_what_a_live_run_uses() {
@@ -227,10 +258,6 @@ fn wrong_requests_say_what_to_do() {
     let run = setting.run(&SOURCE);
     let program = &setting.program;
     for (arguments, parts) in [
-        (
-            vec!["cache", "gc"],
-            vec!["what is to go", "`--older-than 30d`"],
-        ),
         (vec!["cache", "gc", "--older-than", "soon"], vec!["soon"]),
         (vec!["cache", "gc", "--max-size", "10"], vec!["10"]),
         (

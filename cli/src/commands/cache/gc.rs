@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use reflow_core::cache::{Criteria, collect};
 use reflow_core::engine::Services;
 use reflow_core::scheduler::{Memory, Walltime};
+use reflow_core::store::cache::Amount;
 use serde_json::json;
 
 use super::store;
@@ -12,8 +15,9 @@ use crate::render::cache;
 
 /// Take out of the store what is not needed any more.
 ///
-/// Shows what would go, and why; with `--apply` it goes. At least one of `--older-than`, `--max-size` and
-/// `--unreachable` must be given. What runs use that have not ended stays. Run directories are not touched.
+/// Shows what would go, and why; with `--apply` it goes. `--older-than`, `--max-size` and `--unreachable` say
+/// what; files that are damaged, or were left behind half written, go in any case. What runs use that have not
+/// ended stays. Run directories are not touched.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// What was made longer ago than this: `30d`, `12h`.
@@ -31,38 +35,37 @@ pub(crate) struct Args {
 }
 
 pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> {
-    if args.older_than.is_none() && args.max_size.is_none() && !args.unreachable {
-        return Err(CliError::request("what is to go from the store?").with_hint(
-            "give `--older-than 30d`, `--max-size 10G` or `--unreachable`; several may be given together",
-        ));
-    }
     let store = store(context)?;
-    let now = Services::system().clock.now_ms();
     let criteria = Criteria {
-        made_before: args
+        older_than: args
             .older_than
-            .map(|time| now.saturating_sub(time.seconds().saturating_mul(1000))),
-        most_bytes: args.max_size.map(Memory::bytes),
+            .map(|time| Duration::from_secs(time.seconds())),
+        max_bytes: args.max_size.map(Memory::bytes),
         unreachable: args.unreachable,
     };
-    let collected = collect(&store, criteria, args.apply)?;
+    let now_ms = Services::system().clock.now_ms();
+    let collected = collect(&store, now_ms, criteria, args.apply)?;
     for warning in &collected.warnings {
         warn(warning);
     }
+    let garbage = &collected.garbage;
     if context.output.json {
-        let gone: Vec<_> = collected
-            .gone
-            .iter()
-            .map(|((task, why), (results, bytes))| {
-                json!({"task": task, "why": why, "results": results, "bytes": bytes})
+        let gone: Vec<_> = (garbage.tasks.iter())
+            .flat_map(|task| task.removed.iter().map(move |gone| (&task.task, gone)))
+            .map(|(task, (why, gone))| {
+                json!({"task": task, "why": why, "results": gone.entries, "bytes": gone.bytes})
             })
             .collect();
+        let kept: Amount = garbage.tasks.iter().map(|task| task.kept).sum();
+        let damaged = garbage.tasks.iter().flat_map(|task| &task.damaged);
+        let damaged: Vec<_> = damaged.map(|file| &file.path).collect();
         output::print_document(&json!({
-            "store": store, "applied": args.apply, "gone": gone, "kept": collected.kept,
-            "kept_bytes": collected.kept_bytes, "in_use": collected.in_use,
+            "store": store, "applied": args.apply, "gone": gone, "kept": kept.entries,
+            "kept_bytes": kept.bytes, "in_use": garbage.in_use(), "damaged": damaged,
+            "left_behind": garbage.drafts,
         }))?;
     } else {
-        output::print(&cache::collected(&collected, args.apply))?;
+        output::print(&cache::collected(garbage, criteria))?;
     }
     Ok(Exit::Done)
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use fs_err as fs;
 
-use super::{Cache, CacheError, Candidate, Origin};
+use serde::Serialize;
+
+use super::{Cache, CacheError, Candidate};
 use crate::id::TaskName;
 use crate::store::StoreWarning;
 use crate::store::draft::PREFIX;
@@ -31,9 +33,9 @@ pub struct GcOptions<'a> {
     /// Entries of which this holds go: those whose run directory or outputs do not exist any more. May be
     /// asked twice for an entry.
     pub unreachable: &'a dyn Fn(&Candidate) -> bool,
-    /// Entries of origins of which this holds stay in any case: those of runs that are not over. May be
+    /// Entries of a task of which this holds stay in any case: runs use them that are not over. May be
     /// asked many times.
-    pub keep_origin: &'a dyn Fn(&Origin) -> bool,
+    pub in_use: &'a dyn Fn(&TaskName, &Candidate) -> bool,
 }
 
 impl std::fmt::Debug for GcOptions<'_> {
@@ -47,7 +49,8 @@ impl std::fmt::Debug for GcOptions<'_> {
 }
 
 /// Why an entry goes; the first that holds, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum GcReason {
     /// Its run directory or its outputs do not exist any more.
     Unreachable,
@@ -57,15 +60,42 @@ pub enum GcReason {
     Size,
 }
 
+/// Entries, and the bytes that they take in the store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// How many.
+    pub entries: u64,
+    /// About how many bytes: what several of them share counts for none.
+    pub bytes: u64,
+}
+
+impl Amount {
+    fn add(&mut self, bytes: u64) {
+        self.entries += 1;
+        self.bytes += bytes;
+    }
+}
+
+impl std::iter::Sum for Amount {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::default(), |sum, amount| Self {
+            entries: sum.entries + amount.entries,
+            bytes: sum.bytes + amount.bytes,
+        })
+    }
+}
+
 /// What goes of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskGarbage {
     /// The task.
     pub task: TaskName,
     /// The entries that stay.
-    pub kept: u64,
+    pub kept: Amount,
+    /// How many of those would go, but runs use them.
+    pub in_use: u64,
     /// The entries that go, by reason.
-    pub removed: BTreeMap<GcReason, u64>,
+    pub removed: BTreeMap<GcReason, Amount>,
     /// The size of its files.
     pub bytes_before: u64,
     /// The size of its files afterwards: without `apply`, what is expected.
@@ -93,6 +123,11 @@ impl GcReport {
         self.tasks.iter().map(|task| task.bytes_before).sum()
     }
 
+    /// Returns how many entries would go, but runs use them.
+    pub fn in_use(&self) -> u64 {
+        self.tasks.iter().map(|task| task.in_use).sum()
+    }
+
     /// Returns the size of all files of the cache afterwards: without `apply`, what is expected.
     pub fn bytes_after(&self) -> u64 {
         self.tasks.iter().map(|task| task.bytes_after).sum()
@@ -109,15 +144,17 @@ struct Rules<'a> {
 impl Rules<'_> {
     fn reason(&self, candidate: &Candidate) -> Option<GcReason> {
         let made = candidate.entry.made_ms;
-        if (self.options.keep_origin)(&candidate.origin) {
-            None
-        } else if (self.options.unreachable)(candidate) {
+        if (self.options.unreachable)(candidate) {
             Some(GcReason::Unreachable)
         } else if made < self.made_before {
             Some(GcReason::Age)
         } else {
             (made < self.full_before).then_some(GcReason::Size)
         }
+    }
+
+    fn goes(&self, task: &TaskName, candidate: &Candidate) -> bool {
+        self.reason(candidate).is_some() && !(self.options.in_use)(task, candidate)
     }
 }
 
@@ -174,7 +211,7 @@ impl Cache {
             total += opened.sizes().bytes;
             let mut gone = 0;
             self.each_size(&opened, task, &mut |candidate, bytes| {
-                if (rules.options.keep_origin)(&candidate.origin) {
+                if (rules.options.in_use)(task, candidate) {
                     return;
                 }
                 if rules.reason(candidate).is_some() {
@@ -223,7 +260,8 @@ impl Cache {
         let shelf = self.shelf(&task);
         let cache = self.open(&task)?;
         let mut garbage = TaskGarbage {
-            kept: 0,
+            kept: Amount::default(),
+            in_use: 0,
             removed: BTreeMap::new(),
             bytes_before: cache.sizes().bytes,
             bytes_after: cache.sizes().bytes,
@@ -231,17 +269,22 @@ impl Cache {
             task,
         };
         let mut gone = 0;
-        self.each_size(
-            &cache,
-            &garbage.task,
-            &mut |candidate, bytes| match rules.reason(candidate) {
-                None => garbage.kept += 1,
-                Some(reason) => {
-                    *garbage.removed.entry(reason).or_default() += 1;
+        let (kept, removed, in_use) =
+            (&mut garbage.kept, &mut garbage.removed, &mut garbage.in_use);
+        self.each_size(&cache, &garbage.task, &mut |candidate, bytes| {
+            let reason = rules.reason(candidate);
+            let is_in_use = reason.is_some() && (rules.options.in_use)(&garbage.task, candidate);
+            match reason {
+                Some(reason) if !is_in_use => {
+                    removed.entry(reason).or_default().add(bytes);
                     gone += bytes;
                 }
-            },
-        )?;
+                _ => {
+                    kept.add(bytes);
+                    *in_use += u64::from(is_in_use);
+                }
+            }
+        })?;
         let opened: &Opened = &cache.opened();
         for warning in &opened.warnings {
             if opened.damaged.contains(&warning.path) {
@@ -251,7 +294,7 @@ impl Cache {
                 report.warnings.push(warning.clone());
             }
         }
-        garbage.bytes_after = if garbage.kept == 0 {
+        garbage.bytes_after = if garbage.kept.entries == 0 {
             0
         } else {
             garbage.bytes_after.saturating_sub(gone)
@@ -269,7 +312,7 @@ impl Cache {
                     return Ok(0);
                 }
                 self.retain(&garbage.task, &mut |_, candidate| {
-                    rules.reason(candidate).is_none()
+                    !rules.goes(&garbage.task, candidate)
                 })
             });
             if let Err(error) = removed {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use entry::{CacheEntry, Candidate, Origin};
 pub use error::CacheError;
-pub use gc::{GcOptions, GcReason, GcReport, TaskGarbage};
+pub use gc::{Amount, GcOptions, GcReason, GcReport, TaskGarbage};
 pub use manage::Sizes;
 pub use task::TaskCache;
 

@@ -283,7 +283,6 @@ proptest! {
 
 mod gc {
     use std::cell::Cell;
-    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use super::*;
@@ -319,7 +318,7 @@ mod gc {
             older_than: None,
             max_bytes: None,
             unreachable: &|_| false,
-            keep_origin: &|_| false,
+            in_use: &|_, _| false,
         }
     }
 
@@ -332,7 +331,7 @@ mod gc {
             unreachable: &|candidate| {
                 candidate.entry.element == 0 && candidate.entry.made_ms >= 98 * HOUR
             },
-            keep_origin: &|origin| origin.run_id.as_str() == "run-2",
+            in_use: &|_, candidate| candidate.origin.run_id.as_str() == "run-2",
             ..options()
         };
         let told = cache.collect_garbage(&options, false).unwrap();
@@ -342,9 +341,10 @@ mod gc {
         assert_eq!(left(&cache), expected);
         for report in [&told, &done] {
             let of_task = &report.tasks[0];
-            assert_eq!(of_task.kept, 58);
-            let removed = BTreeMap::from([(GcReason::Unreachable, 2), (GcReason::Age, 40)]);
-            assert_eq!(of_task.removed, removed);
+            assert_eq!((of_task.kept.entries, of_task.in_use), (58, 10));
+            let removed = of_task.removed.iter();
+            let removed: Vec<_> = removed.map(|(why, gone)| (*why, gone.entries)).collect();
+            assert_eq!(removed, [(GcReason::Unreachable, 2), (GcReason::Age, 40)]);
         }
         assert_eq!(told.bytes_before(), done.bytes_before());
         assert!(done.bytes_after() < done.bytes_before());
@@ -365,7 +365,7 @@ mod gc {
         let most = whole / 2;
         let options = GcOptions {
             max_bytes: Some(most),
-            keep_origin: &|origin| origin.run_id.as_str() == "run-0",
+            in_use: &|_, candidate| candidate.origin.run_id.as_str() == "run-0",
             ..options()
         };
         let report = cache.collect_garbage(&options, true).unwrap();
