@@ -47,7 +47,7 @@ pub(crate) struct GlobalArgs {
     /// Read this configuration file in place of the system's and the user's.
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
-    /// Keep the catalogue of runs in this directory.
+    /// Keep the list of runs and what is remembered of them in this directory.
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) store: Option<String>,
     /// Print one JSON document instead of text, errors included.

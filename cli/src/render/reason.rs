@@ -126,6 +126,9 @@ pub(crate) fn words(reason: &Reason, base: &Path) -> String {
         Reason::OutputChanged { path, .. } => {
             format!("output {} was changed", from(&path.to_string_lossy(), base))
         }
+        Reason::Refused { run } => {
+            format!("the task's `verify` did not accept the result of {run}")
+        }
         Reason::NotKept { run, why } => format!("its result of {run} was not kept ({why})"),
         Reason::NotFound { run } => format!(
             "its result of {run} was not found in the store: it came there later, or was removed"

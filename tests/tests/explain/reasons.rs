@@ -17,6 +17,10 @@ pub(crate) const CASES: &[Case] = &[
     case("choices_of_the_user", choices_of_the_user),
     case("outputs_that_were_deleted", outputs_that_were_deleted),
     case(
+        "outputs_that_a_check_did_not_pass",
+        outputs_that_a_check_did_not_pass,
+    ),
+    case(
         "an_element_that_failed_before",
         an_element_that_failed_before,
     ),
@@ -237,6 +241,30 @@ fn outputs_that_were_deleted() {
     let third = setting.run(&[]);
     let said = setting.explain(&[&third]).stdout;
     assert!(said.contains(&format!("make: taken from {id}")), "{said}");
+}
+
+fn outputs_that_a_check_did_not_pass() {
+    let setting = Setting::new(
+        "[workflow]\nname = \"files\"\n[tasks.make]\nshell = \"echo 1 > made.txt\"\n\
+         returns = \"file\"\noutput = { file = \"made.txt\" }\n\
+         [tasks.lucky]\nshell = \"echo 7\"\nreturns = \"int\"\n\
+         verify = \"test ! -e ../bad # {value}\"\n",
+    );
+    let first = setting.run(&[]);
+    let made = setting.program.home().join(&first).join("made.txt");
+    fs_err::write(&made, "another").expect("it was made");
+    setting.program.write("bad", "");
+    let second = setting.run(&["--verify"]);
+    assert_eq!(setting.reasons(&second, "make", 0), ["output_changed"]);
+    assert_eq!(setting.reasons(&second, "lucky", 0), ["refused"]);
+    let said = setting.explain(&[&second]).stdout;
+    let id = setting.id(&first);
+    for part in [
+        format!("output {first}/made.txt was changed"),
+        format!("the task's `verify` did not accept the result of {id}"),
+    ] {
+        assert!(said.contains(&part), "{said}");
+    }
 }
 
 fn an_element_that_failed_before() {

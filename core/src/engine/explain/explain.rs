@@ -7,11 +7,13 @@ use super::earlier::{Earlier, Nearest, earlier, nearest};
 use super::facts::{Facts, Results, Stored};
 use super::inputs::ItemDifference;
 use super::{ElementExplanation, Explanation, Origin, Reason, TaskExplanation};
-use crate::cache::UserFiles;
+use crate::cache::{UserFiles, is_as_noted};
+use crate::content::Signature;
 use crate::engine::view::View;
 use crate::engine::{ElementState, EngineError, State};
-use crate::rundir::RunDir;
+use crate::rundir::{CacheChoices, RunDir, Verify};
 use crate::store::Catalogue;
+use crate::store::cache::Cache;
 use crate::workflow::{Graph, TaskIndex};
 
 /// Explains the elements of a run, or of one task: whether each was taken from an earlier run or ran, and
@@ -148,7 +150,7 @@ fn one(
         let reasons = match near.inputs.of(index) {
             ItemDifference::Reasons(reasons) => reasons,
             ItemDifference::Peer(peer) if is_all_the_same => {
-                vec![why_not_taken(&mut before, &near, peer)?]
+                vec![why_not_taken(choices, &mut before, &near, peer)?]
             }
             ItemDifference::Peer(_) => Vec::new(),
         };
@@ -157,8 +159,13 @@ fn one(
     Ok(explained)
 }
 
-/// Returns why the result of an element that was given the same was not taken.
-fn why_not_taken(before: &mut Facts<'_>, near: &Nearest, element: u32) -> io::Result<Reason> {
+/// Returns why the result of an element that was given the same was not taken by a run with these choices.
+fn why_not_taken(
+    choices: &CacheChoices,
+    before: &mut Facts<'_>,
+    near: &Nearest,
+    element: u32,
+) -> io::Result<Reason> {
     let run = before.dir.record().run_id.clone();
     let not_kept = |why: &str| {
         Ok(Reason::NotKept {
@@ -189,9 +196,10 @@ fn why_not_taken(before: &mut Facts<'_>, near: &Nearest, element: u32) -> io::Re
     if let Some(why) = &result.unfit {
         return not_kept(why);
     }
-    if result.identity.is_none() {
+    let Some(identity) = result.identity else {
         return not_kept("it has no identity there");
-    }
+    };
+    let is_verified = choices.verify == Verify::Content;
     if let Some(value) = &result.value
         && declared.returns.has_paths()
     {
@@ -205,6 +213,27 @@ fn why_not_taken(before: &mut Facts<'_>, near: &Nearest, element: u32) -> io::Re
         if let Some(path) = gone {
             return Ok(Reason::OutputDeleted { run, path });
         }
+        let notes = result.digests.and_then(|digests| digests.files);
+        if let (true, Some(notes)) = (is_verified, notes) {
+            let notes: Vec<String> = serde_json::from_str(&values.read(&notes)?)?;
+            let mut files = declared.returns.files(&value).into_iter().zip(notes);
+            let changed = files.find(|(path, note)| {
+                let now = Signature::of(Path::new(path)).ok();
+                !is_as_noted(path, note, now.as_ref())
+            });
+            if let Some((path, _)) = changed {
+                let path = path.into();
+                return Ok(Reason::OutputChanged { run, path });
+            }
+        }
+    }
+    let is_stored = || {
+        let cache = Cache::new(choices.store.as_deref()?);
+        let found = cache.open(declared.own_name()).ok()?.find(&identity).ok()?;
+        Some(!found.is_empty())
+    };
+    if is_verified && declared.verify && is_stored() == Some(true) {
+        return Ok(Reason::Refused { run });
     }
     Ok(Reason::NotFound { run })
 }

@@ -228,6 +228,11 @@ pub enum Reason {
         /// The path.
         path: PathBuf,
     },
+    /// Nothing differs, and the task's own check did not accept the result.
+    Refused {
+        /// The run that returned it.
+        run: RunId,
+    },
     /// Nothing differs, and the earlier run kept no result.
     NotKept {
         /// That run.
