@@ -3,16 +3,18 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::home::Home;
 use crate::engine::{remembered_by, unfinished};
 use crate::id::{RunId, TaskName};
-use crate::rundir::{RunDir, ValueRef, ValueStore};
+use crate::identity::plain;
+use crate::rundir::{RunDir, RunDirError, ValueRef, ValueStore};
 use crate::store::Catalogue;
-use crate::store::cache::{Cache, Candidate, GcOptions, GcReport, Origin};
+use crate::store::cache::{Cache, CacheEntry, Candidate, GcOptions, GcReport, Origin};
 use crate::workflow::Type;
 
 /// What goes, besides what is damaged and what was left behind half written.
@@ -80,14 +82,16 @@ impl Used {
         let listing = catalogue.list().map_err(io::Error::other)?;
         warnings.extend(listing.errors.iter().map(ToString::to_string));
         for entry in listing.entries {
-            let Ok(dir) = RunDir::open(&entry.run_dir) else {
-                // Without a record nothing of it runs.
-                continue;
+            let taken = match RunDir::open(&entry.run_dir) {
+                // Without its record nothing of it runs.
+                Err(RunDirError::NoRun(_)) => continue,
+                Ok(dir) if dir.record().run_id != entry.run_id => continue,
+                Err(error) => Err(io::Error::other(error)),
+                Ok(dir) => unfinished(&dir).map_err(io::Error::other).and_then(|live| {
+                    live.map(|(graph, state)| remembered_by(&dir, &graph, &state))
+                        .transpose()
+                }),
             };
-            let taken = unfinished(&dir).map_err(io::Error::other).and_then(|live| {
-                live.map(|(graph, state)| remembered_by(&dir, &graph, &state))
-                    .transpose()
-            });
             match taken {
                 Ok(None) => {}
                 Ok(Some(taken)) => {
@@ -122,24 +126,35 @@ impl Used {
 /// Whether values can still be used.
 #[derive(Debug, Default)]
 struct Reach {
-    /// What a task of a run returns; none where the run directory is gone.
-    returns: HashMap<(PathBuf, TaskName), Option<Type>>,
+    returns: HashMap<(RunId, TaskName), Returns>,
+}
+
+/// What is known of the values of a task.
+#[derive(Debug)]
+enum Returns {
+    /// Their type.
+    Known(Type),
+    /// Their run is gone, or another one is in its directory.
+    Gone,
+    /// Their run cannot be read, now or by this user.
+    Unknown,
 }
 
 impl Reach {
     /// What cannot be found out now, of a file system that does not answer, is taken for reachable.
     fn is_reachable(&mut self, candidate: &Candidate) -> bool {
         let origin = &candidate.origin;
-        let key = (origin.run_dir.clone(), origin.task.clone());
+        let key = (origin.run_id.clone(), origin.task.clone());
         let returns = self
             .returns
             .entry(key)
             .or_insert_with(|| returns_of(origin));
         let entry = &candidate.entry;
         let is_inline = matches!(entry.value, ValueRef::Inline { .. });
-        let Some(returns) = returns else {
-            // The run is gone. A short value without paths is in the store itself.
-            return is_inline && entry.digests.files.is_none() && entry.digests.entries.is_none();
+        let returns = match returns {
+            Returns::Known(returns) => returns,
+            Returns::Gone => return is_whole(entry),
+            Returns::Unknown => return true,
         };
         if is_inline && !returns.has_paths() {
             return true;
@@ -168,10 +183,28 @@ impl Reach {
     }
 }
 
-fn returns_of(origin: &Origin) -> Option<Type> {
-    let dir = RunDir::open(&origin.run_dir).ok()?;
-    let record = dir.record();
-    let tasks = &record.description.tasks;
-    let task = tasks.iter().find(|task| task.name == origin.task)?;
-    (record.run_id == origin.run_id).then(|| task.returns.clone())
+/// Returns whether a value is in the store itself, whole: it is short, and no path.
+fn is_whole(entry: &CacheEntry) -> bool {
+    let ValueRef::Inline { json, .. } = &entry.value else {
+        return false;
+    };
+    if entry.digests.files.is_some() || entry.digests.entries.is_some() {
+        return false;
+    }
+    // A path counts otherwise than the same text does.
+    match serde_json::from_str::<Value>(json.get()) {
+        Ok(text @ Value::String(_)) => plain(&text) == entry.digests.whole,
+        value => value.is_ok(),
+    }
+}
+
+fn returns_of(origin: &Origin) -> Returns {
+    let dir = match Home::of(origin) {
+        Home::There(dir) => dir,
+        Home::Gone | Home::Taken => return Returns::Gone,
+        Home::Unknown => return Returns::Unknown,
+    };
+    let tasks = &dir.record().description.tasks;
+    let task = tasks.iter().find(|task| task.name == origin.task);
+    task.map_or(Returns::Gone, |task| Returns::Known(task.returns.clone()))
 }

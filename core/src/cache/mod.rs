@@ -1,6 +1,7 @@
 //! Between runs and the store: what of a result is remembered, and when what is remembered may be used.
 
 mod collect;
+mod home;
 mod publish;
 mod rebuild;
 mod take;
@@ -9,6 +10,7 @@ mod told;
 mod user_files;
 
 pub use collect::{Collected, Criteria, collect};
+pub(crate) use home::Homes;
 pub(crate) use publish::{entry_of, made_ms, origin_of};
 pub use rebuild::{Rebuilt, rebuild};
 pub(crate) use take::{Found, Taker};

@@ -6,6 +6,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Contents;
+use super::home::{Homes, Kind};
 use crate::identity::{Digest, Producer, ValueHasher};
 use crate::results::{Outcome, ResultRecord, Taken, ValueDigests};
 use crate::rundir::{RunDir, ValueRef, ValueStore, Verify};
@@ -22,6 +23,8 @@ pub(crate) struct Taker<'a> {
     pub(crate) verify: Verify,
     /// Whether long values are copied into the run; otherwise they stay where they are.
     pub(crate) copies: bool,
+    /// Where the runs are that made the values.
+    pub(crate) homes: &'a Homes,
     /// The task's own check, where it is to be asked.
     pub(crate) check: Option<&'a ValueCheck>,
 }
@@ -122,7 +125,7 @@ impl Taker<'_> {
                 returns.make_absolute(&mut parsed, run_dir);
                 *json = RawValue::from_string(parsed.to_string())?;
             }
-            if !self.is_there(returns, &parsed, run_dir, &entry.digests)? {
+            if !self.is_there(returns, &parsed, run_dir, candidate)? {
                 return Ok(None);
             }
             if let Some(check) = self.check
@@ -157,10 +160,22 @@ impl Taker<'_> {
         returns: &Type,
         value: &Value,
         run_dir: &str,
-        digests: &ValueDigests,
+        candidate: &Candidate,
     ) -> io::Result<bool> {
-        if self.verify == Verify::Nothing {
-            return Ok(true);
+        let is_trusted = self.verify == Verify::Nothing;
+        let mut is_inside = false;
+        returns.paths(value, &mut |_, path| {
+            is_inside |= Path::new(path).starts_with(run_dir);
+        });
+        // Where a later run was made in the same directory, the paths are there and lead to its files.
+        let is_own = !is_inside
+            || match self.homes.kind(&candidate.origin) {
+                Kind::Own => true,
+                Kind::Unsure => is_trusted,
+                Kind::Foreign => false,
+            };
+        if is_trusted || !is_own {
+            return Ok(is_own);
         }
         let mut is_there = true;
         let mut has_files = false;
@@ -178,7 +193,7 @@ impl Taker<'_> {
         };
         let mut contents = Contents::of(returns, value);
         let now = hasher.value(returns, value, &mut |path| Ok(contents.take(path)?.0))?;
-        Ok(now == digests.whole)
+        Ok(now == candidate.entry.digests.whole)
     }
 
     /// Returns a value that this run can read: one in a file of its own is checked against its digest and

@@ -18,9 +18,26 @@ pub struct ValueDigests {
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     pub entries: Option<ValueRef>,
     /// How the files of the value were when their content was read, as a list of texts in the order of the
-    /// value.
+    /// value; of a list whose entries are more than one file each, as such a list for each entry.
     #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
     pub files: Option<ValueRef>,
+}
+
+/// What is noted of the files of one entry of a list.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl OneOrMore {
+    fn into_notes(self) -> Vec<String> {
+        match self {
+            Self::One(note) => vec![note],
+            Self::More(notes) => notes,
+        }
+    }
 }
 
 impl ValueDigests {
@@ -51,11 +68,46 @@ impl ValueDigests {
             _ => (hasher.value(ty, value, &mut told)?, None),
         };
         let keep = |texts: &Vec<String>| values.put(serde_json::to_string(texts)?);
+        let files = match (ty, value) {
+            _ if !ty.has_files() => None,
+            (Type::List(entry), Value::Array(items)) if **entry != Type::File => {
+                let mut files = files.into_iter();
+                let of_items: Vec<Vec<String>> = items
+                    .iter()
+                    .map(|item| files.by_ref().take(entry.files(item).len()).collect())
+                    .collect();
+                Some(values.put(serde_json::to_string(&of_items)?)?)
+            }
+            _ => Some(keep(&files)?),
+        };
         Ok(Self {
             whole,
             entries: entries.as_ref().map(keep).transpose()?,
-            files: (!files.is_empty()).then(|| keep(&files)).transpose()?,
+            files,
         })
+    }
+
+    /// Returns how the files of the value were when their content was read, in the order of the value.
+    ///
+    /// # Errors
+    /// Those of reading, also where it is damaged.
+    pub fn notes(&self, values: &ValueStore) -> io::Result<Vec<String>> {
+        match &self.files {
+            Some(files) => {
+                let items: Vec<OneOrMore> = serde_json::from_str(&values.read(files)?)?;
+                Ok(items.into_iter().flat_map(OneOrMore::into_notes).collect())
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The same for one item of a list, from its item in [`ValueDigests::files`].
+    ///
+    /// # Errors
+    /// Where the text is damaged.
+    pub fn notes_of_item(text: &str) -> io::Result<Vec<String>> {
+        let item: OneOrMore = serde_json::from_str(text)?;
+        Ok(item.into_notes())
     }
 
     /// Returns the digests of the entries of a list whose entries have the type `entry`, as far as they are

@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 
 use super::check::ValueCheck;
-use super::inputs::Prepared;
-use crate::cache::{Contents, Taker, is_as_noted};
+use super::inputs::{Prepared, Told};
+use crate::cache::{Contents, Homes, Taker, is_as_noted};
 use crate::content::Signature;
 use crate::identity::{Digest, ElementHasher, Producer, ValueHasher, execution, result_parameters};
 use crate::results::{Outcome, ResultRecord, ValueDigests};
@@ -40,6 +40,7 @@ enum Memory {
 #[derive(Debug)]
 struct Stored {
     cache: TaskCache,
+    homes: Homes,
     check: Option<ValueCheck>,
 }
 
@@ -95,6 +96,7 @@ impl Identifier {
             dir: &self.dir,
             verify: self.plan.verify,
             copies: true,
+            homes: &stored.homes,
             check: stored.check.as_ref(),
         };
         let returns = &header.description.returns;
@@ -111,7 +113,11 @@ impl Identifier {
             .and_then(|cache| {
                 let check = is_checked.then(|| ValueCheck::of(&self.dir, task, &task.setup));
                 let check = check.transpose()?.flatten();
-                Ok(Stored { cache, check })
+                Ok(Stored {
+                    cache,
+                    homes: Homes::default(),
+                    check,
+                })
             });
         match opened {
             Ok(stored) if stored.cache.is_empty() => Memory::Empty,
@@ -128,14 +134,25 @@ impl Identifier {
         let mut files = BTreeMap::new();
         let mut unfit = None;
         let plain = self.plan.files.iter();
-        let plain = plain.map(|(path, signature)| (path, Some(signature)));
-        let given = prepared
-            .files
-            .iter()
-            .map(|(path, signature)| (path, signature.as_ref()));
-        for (path, told) in plain.chain(given) {
+        let plain = plain.map(|(path, note)| (path, Some(note)));
+        let given = prepared.files.iter().map(|file| {
+            let note = match &file.told {
+                Told::Note(note) => Some(note),
+                Told::Unknown => {
+                    let path = &file.path;
+                    unfit = Some(format!(
+                        "how `{path}` was when its content was read is not known"
+                    ));
+                    None
+                }
+                Told::Uncounted => None,
+            };
+            (&file.path, note)
+        });
+        let given: Vec<_> = plain.chain(given).collect();
+        for (path, note) in given {
             let now = Signature::of(Path::new(path)).ok();
-            if told.is_some_and(|told| !is_as_noted(path, told, now.as_ref())) {
+            if note.is_some_and(|note| !is_as_noted(path, note, now.as_ref())) {
                 unfit = Some(format!("`{path}` has changed since its content was read"));
             }
             files.insert(path.clone(), now);
@@ -161,7 +178,13 @@ impl Identifier {
             return;
         };
         for (path, before) in &identified.files {
-            if Signature::of(Path::new(path)).ok() != *before {
+            let now = Signature::of(Path::new(path)).ok();
+            let is_untouched = match (&now, before) {
+                // A link to it, or other permissions, change nothing that counts.
+                (Some(now), Some(before)) => now.is_alike(before),
+                (now, before) => now == before,
+            };
+            if !is_untouched {
                 identified.unfit = Some(format!("`{path}` was changed while the body ran"));
             }
         }

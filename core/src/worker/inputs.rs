@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -39,8 +39,28 @@ pub(super) struct Prepared {
     pub(super) values: BTreeMap<ParameterName, Value>,
     /// The digests of its result parameters, by name, where all are known.
     pub(super) given: Option<BTreeMap<ParameterName, Digest>>,
-    /// The files among the results, and how they were when their content was read.
-    pub(super) files: Vec<(String, Option<String>)>,
+    /// The files among the results.
+    pub(super) files: Vec<GivenFile>,
+}
+
+/// A file that an element is given.
+#[derive(Debug, Clone)]
+pub(super) struct GivenFile {
+    /// Its path.
+    pub(super) path: String,
+    /// What is known of it.
+    pub(super) told: Told,
+}
+
+/// What is known of a file that an element is given.
+#[derive(Debug, Clone)]
+pub(super) enum Told {
+    /// Its content counts, and this is how it was when that was read.
+    Note(String),
+    /// Its content counts, and nobody knows how it was then.
+    Unknown,
+    /// Its content does not count: a task returned its path.
+    Uncounted,
 }
 
 /// The value of one result parameter.
@@ -48,8 +68,8 @@ pub(super) struct Prepared {
 struct Given {
     value: Value,
     digest: Option<Digest>,
-    /// How its files were, in the order of the value; empty where that is not known.
-    files: Vec<String>,
+    /// Its files, by the types of the tasks that returned it.
+    files: Vec<GivenFile>,
 }
 
 /// A value of an upstream element, and what is known of it.
@@ -135,18 +155,21 @@ impl Inputs {
                 }
                 _ => digests = None,
             }
-            let declared = header.description.parameters.iter();
+            let mut declared = header.description.parameters.iter();
+            let declared = declared.find(|parameter| parameter.name == input.parameter);
             if let Some(parameter) = declared
-                .into_iter()
-                .find(|parameter| parameter.name == input.parameter)
+                && parameter.ty.has_files()
             {
-                let paths = parameter.ty.files(&given.value);
-                let is_told = paths.len() == given.files.len();
-                for (position, path) in paths.into_iter().enumerate() {
-                    let told = is_told.then(|| given.files[position].clone());
-                    files.push((path.to_owned(), told));
-                }
+                let counted: BTreeSet<&str> =
+                    given.files.iter().map(|file| file.path.as_str()).collect();
+                let others = parameter.ty.files(&given.value).into_iter();
+                let others = others.filter(|path| !counted.contains(path));
+                files.extend(others.map(|path| GivenFile {
+                    path: path.to_owned(),
+                    told: Told::Uncounted,
+                }));
             }
+            files.extend(given.files);
             inputs.insert(input.parameter.clone(), given.value);
         }
         Ok(Prepared {
@@ -190,13 +213,10 @@ impl Inputs {
                     SourcePlan::Known {
                         value,
                         list: false,
+                        ty,
                         digests,
-                        ..
-                    } => self.one(input, value, digests.as_ref()),
-                    SourcePlan::Upstream { task, .. } => {
-                        let upstream = self.result(header, *task, item)?;
-                        self.one(input, &upstream.value, upstream.digests.as_ref())
-                    }
+                    } => self.one(input, value, ty.as_ref(), digests.as_ref()),
+                    SourcePlan::Upstream { task, .. } => self.upstream(header, input, *task, item),
                 };
             }
             offset += count;
@@ -207,18 +227,37 @@ impl Inputs {
         )))
     }
 
-    /// Returns one whole value.
+    /// Returns one whole value of a type.
     fn one(
         &self,
         input: &InputPlan,
         value: &ValueRef,
+        ty: Option<&Type>,
         digests: Option<&ValueDigests>,
     ) -> Result<Given, NoInputs> {
+        let value = parse(input, &self.values.read(value)?)?;
+        let files = match ty {
+            Some(ty) if ty.has_files() => counted(ty, &value, self.notes(digests)?),
+            _ => Vec::new(),
+        };
         Ok(Given {
-            value: parse(input, &self.values.read(value)?)?,
+            value,
             digest: digests.map(|digests| digests.whole),
-            files: self.files(digests)?,
+            files,
         })
+    }
+
+    /// Returns the whole value of an upstream element.
+    fn upstream(
+        &mut self,
+        header: &SubmissionHeader,
+        input: &InputPlan,
+        task: TaskIndex,
+        element: u32,
+    ) -> Result<Given, NoInputs> {
+        let Upstream { value, digests } = self.result(header, task, element)?;
+        let returns = upstream(header, task)?.returns.as_ref();
+        self.one(input, &value, returns, digests.as_ref())
     }
 
     /// Returns an entry of a list of entries of a type.
@@ -236,11 +275,13 @@ impl Inputs {
             (None, Some(ty)) if !ty.has_paths() => Some(of_plain(ty, &value)),
             _ => None,
         };
-        let files = digests.and_then(|digests| digests.files.as_ref());
-        let files = match files {
-            // Only where each entry is one file does its place in the list tell which.
-            Some(files) if ty.is_some_and(|ty| *ty == Type::File) => {
-                vec![serde_json::from_str(&self.item(files, item)?).map_err(io::Error::from)?]
+        let files = match ty {
+            Some(ty) if ty.has_files() => {
+                let notes = match digests.and_then(|digests| digests.files.as_ref()) {
+                    Some(files) => ValueDigests::notes_of_item(&self.item(files, item)?)?,
+                    None => Vec::new(),
+                };
+                counted(ty, &value, notes)
             }
             _ => Vec::new(),
         };
@@ -252,11 +293,8 @@ impl Inputs {
     }
 
     /// Returns how the files of a value were when their content was read.
-    fn files(&self, digests: Option<&ValueDigests>) -> io::Result<Vec<String>> {
-        match digests.and_then(|digests| digests.files.as_ref()) {
-            Some(files) => Ok(serde_json::from_str(&self.values.read(files)?)?),
-            None => Ok(Vec::new()),
-        }
+    fn notes(&self, digests: Option<&ValueDigests>) -> io::Result<Vec<String>> {
+        digests.map_or_else(|| Ok(Vec::new()), |digests| digests.notes(&self.values))
     }
 
     /// Returns one entry of a list. A file is opened once for all entries.
@@ -280,13 +318,10 @@ impl Inputs {
     fn whole(&mut self, header: &SubmissionHeader, input: &InputPlan) -> Result<Given, NoInputs> {
         if input.delivery == Delivery::Direct {
             return match input.sources.first() {
-                Some(SourcePlan::Known { value, digests, .. }) => {
-                    self.one(input, value, digests.as_ref())
-                }
-                Some(SourcePlan::Upstream { task, .. }) => {
-                    let upstream = self.result(header, *task, 0)?;
-                    self.one(input, &upstream.value, upstream.digests.as_ref())
-                }
+                Some(SourcePlan::Known {
+                    value, ty, digests, ..
+                }) => self.one(input, value, ty.as_ref(), digests.as_ref()),
+                Some(SourcePlan::Upstream { task, .. }) => self.upstream(header, input, *task, 0),
                 None => Err(NoInputs::Broken(format!(
                     "parameter `{}` has no source",
                     input.parameter
@@ -349,7 +384,7 @@ impl Inputs {
         digests: Option<&ValueDigests>,
     ) -> Result<(), NoInputs> {
         let text = self.values.read(value)?;
-        list.files.extend(self.files(digests)?);
+        let at = list.values.len();
         if is_list {
             let entries: Vec<Value> = serde_json::from_str(&text).map_err(|error| {
                 NoInputs::Broken(format!(
@@ -366,6 +401,15 @@ impl Inputs {
         } else {
             list.add_digests(digests.map(|digests| vec![digests.whole]));
             list.values.push(parse(input, &text)?);
+        }
+        if let Some(ty) = ty
+            && ty.has_files()
+        {
+            let mut notes = self.notes(digests)?.into_iter();
+            for value in &list.values[at..] {
+                let of_value = notes.by_ref().take(ty.files(value).len()).collect();
+                list.files.extend(counted(ty, value, of_value));
+            }
         }
         Ok(())
     }
@@ -458,13 +502,25 @@ fn parse(input: &InputPlan, text: &str) -> Result<Value, NoInputs> {
     })
 }
 
+/// Returns the files of a value of the type that its task returns, with the notes of them.
+fn counted(ty: &Type, value: &Value, notes: Vec<String>) -> Vec<GivenFile> {
+    let paths = ty.files(value);
+    let is_known = paths.len() == notes.len();
+    let mut notes = notes.into_iter().filter(|_| is_known);
+    let told = |path: &str| GivenFile {
+        path: path.to_owned(),
+        told: notes.next().map_or(Told::Unknown, Told::Note),
+    };
+    paths.into_iter().map(told).collect()
+}
+
 /// A list that is being put together.
 #[derive(Debug)]
 struct Collected {
     values: Vec<Value>,
     /// Of its entries, as long as all are known.
     digests: Option<Vec<Digest>>,
-    files: Vec<String>,
+    files: Vec<GivenFile>,
 }
 
 impl Default for Collected {

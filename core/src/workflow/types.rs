@@ -93,6 +93,15 @@ impl Type {
             _ => false,
         }
     }
+
+    /// Returns whether values hold files, whose content counts.
+    pub fn has_files(&self) -> bool {
+        match self {
+            Self::File => true,
+            Self::List(inner) | Self::Optional(inner) | Self::Coded(inner, _) => inner.has_files(),
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for Type {

@@ -13,6 +13,23 @@ pub(crate) const CASES: &[Case] = &[
         "an_edit_of_a_produced_file_is_not_remembered",
         of_a_produced_file,
     ),
+    case(
+        "an_edit_of_a_file_that_is_given_as_a_path_is_not_remembered",
+        of_a_file_given_as_a_path,
+    ),
+    case(
+        "an_edit_of_a_file_in_nested_lists_is_not_remembered",
+        of_a_file_in_nested_lists,
+    ),
+    case(
+        "an_edit_of_a_file_behind_an_empty_list_is_not_remembered",
+        of_a_file_behind_an_empty_list,
+    ),
+    case(
+        "an_edit_of_a_file_beside_a_path_is_not_remembered",
+        of_a_file_beside_a_path,
+    ),
+    case("a_body_may_link_to_what_it_reads", linked),
     case("a_touch_while_a_body_runs_ends_right", touch),
     case(
         "an_edit_of_the_workflow_counts_for_the_next_run",
@@ -169,6 +186,133 @@ fn of_a_produced_file() {
     assert_eq!(series.value(&second, "read"), "one");
     assert_eq!(second.counts("read"), (1, 0));
     series.run(&[]).is_cached();
+}
+
+/// Has the file `made` of the run directory edited after the task `make` has ended and before `read` runs,
+/// which comes after `hold`, and looks at what later runs make of that.
+fn edited_before_its_reader(tasks: &str) {
+    let series = gated(&format!(
+        "{tasks}\n[tasks.hold]\nshell = \"echo hold >> $BODIES; {WAIT}\"\n"
+    ));
+    let directory = series.submit(&[]);
+    wait_for("what comes before the reader", || {
+        let status = series.program.json(&["status", &directory]);
+        let tasks = status["tasks"].as_array().expect("a list").clone();
+        let others = tasks
+            .iter()
+            .filter(|task| task["name"] != "hold" && task["name"] != "read");
+        let mut others = others.map(|task| &task["elements"]["succeeded"]);
+        others.all(|succeeded| succeeded.as_u64() > Some(0))
+    });
+    series.program.write(&format!("{directory}/made"), "two\n");
+    open(&series);
+    let first = series.wait(&directory);
+    let makers = first.bodies.iter().filter(|body| *body != "hold");
+    assert!(
+        makers.clone().any(|body| body == "read"),
+        "{:?}",
+        first.bodies
+    );
+    series.program.write(&format!("{directory}/made"), "one\n");
+    let second = series.run(&[]);
+    let read = second.bodies.iter().filter(|body| *body == "read").count();
+    assert!(read > 0, "what was made of the edited file is remembered");
+    let said = series.program.run(&["explain", &second.directory, "read"]);
+    let said = said.expect(0).stdout;
+    assert!(
+        said.contains("has changed since its content was read"),
+        "{said}"
+    );
+    series.run(&[]).is_cached();
+}
+
+fn of_a_file_given_as_a_path() {
+    edited_before_its_reader(
+        r#"
+        [tasks.make]
+        shell = "echo make >> $BODIES; echo one > made; echo {run_dir}/made"
+        returns = "file"
+        [tasks.read]
+        shell = "echo read >> $BODIES; cat {made}"
+        params.made = { type = "path", result = "make" }
+        returns = "str"
+        after = ["hold"]
+        "#,
+    );
+}
+
+fn of_a_file_in_nested_lists() {
+    edited_before_its_reader(
+        r#"
+        [tasks.make]
+        shell = "echo make >> $BODIES; echo one > made; printf '[[],[\"%s/made\"]]' $PWD"
+        returns = "list[list[file]]"
+        output = "json"
+        [tasks.read]
+        array = true
+        shell = "echo read >> $BODIES; cat {made} < /dev/null"
+        params.made = { type = "list[file]", result = "make" }
+        returns = "str"
+        after = ["hold"]
+        "#,
+    );
+}
+
+fn of_a_file_behind_an_empty_list() {
+    edited_before_its_reader(
+        r#"
+        [tasks.list]
+        shell = "echo list >> $BODIES; seq 2"
+        returns = "list[int]"
+        output = "lines"
+        [tasks.make]
+        array = true
+        shell = "echo make {i} >> $BODIES; if [ {i} = 1 ]; then echo '[]'; else echo one > made; printf '[\"%s/made\"]' $PWD; fi"
+        params.i = { type = "int", result = "list" }
+        returns = "list[file]"
+        output = "json"
+        [tasks.read]
+        array = true
+        shell = "echo read >> $BODIES; cat {made}"
+        params.made = { type = "file", result = "make" }
+        returns = "str"
+        after = ["hold"]
+        "#,
+    );
+}
+
+fn of_a_file_beside_a_path() {
+    edited_before_its_reader(
+        r#"
+        [tasks.make]
+        shell = "echo make >> $BODIES; echo one > made; echo {run_dir}/made"
+        returns = "file"
+        [tasks.other]
+        shell = "echo other >> $BODIES; echo one > other; echo {run_dir}/other"
+        returns = "path"
+        [tasks.read]
+        shell = "echo read >> $BODIES; cat {made}"
+        params.made = { type = "list[path]", results = ["make", "other"] }
+        returns = "str"
+        after = ["hold"]
+        "#,
+    );
+}
+
+fn linked() {
+    let series = Series::new();
+    series.workflow(
+        r#"
+        [tasks.use]
+        shell = "echo use >> $BODIES; ln {source} link; chmod 644 {source}; cat link"
+        params.source = { type = "file" }
+        returns = "str"
+        "#,
+    );
+    let source = series.program.write("source", "one");
+    let flags = ["--source", text(&source)];
+    series.run(&flags).ran(&["use"]);
+    series.run(&flags).is_cached();
 }
 
 fn touch() {

@@ -22,6 +22,10 @@ pub(crate) const CASES: &[Case] = &[
     case("retry_checks_as_the_run_does", on_retry),
     case("a_changed_file_is_not_passed_off_as_the_old_one", tampered),
     case("outputs_of_a_deleted_run_are_made_again", run_deleted),
+    case(
+        "outputs_of_another_run_in_the_same_directory_are_not_taken",
+        directory_reused,
+    ),
     case("files_outside_the_run_directory_count", outside),
     case("a_returned_list_of_files_counts_one_by_one", lists),
 ];
@@ -306,6 +310,58 @@ fn run_deleted() {
     assert_eq!(third.counts("read"), (0, 3));
     assert_eq!(series.content(&third, "make[2]"), "1\n");
     series.run(&[]).is_cached();
+}
+
+fn directory_reused() {
+    for ty in ["file", "path"] {
+        let series = Series::new();
+        let tasks = r#"
+            [tasks.make]
+            shell = "echo make >> $BODIES; echo {x} > made; echo {run_dir}/made"
+            params.x = { type = "int" }
+            returns = "file"
+            [tasks.list]
+            shell = "echo list >> $BODIES; mkdir l; for i in $(seq 300); do echo {x} > l/$i; done"
+            params.x = { type = "int" }
+            returns = "list[file]"
+            output = { glob = "{run_dir}/l/*" }
+            "#;
+        series.workflow(
+            &tasks
+                .replace("\"file\"", &format!("\"{ty}\""))
+                .replace("[file]", &format!("[{ty}]")),
+        );
+        let run = |directory: &str, x: &str, flags: &[&str]| {
+            let arguments = [
+                "run",
+                "-q",
+                "-w",
+                "reflow.toml",
+                "--run-dir",
+                directory,
+                "--x",
+                x,
+            ];
+            let said = series.program.run(&[&arguments, flags].concat()).expect(0);
+            series.ended(directory, said)
+        };
+        run("same", "1", &[]).ran(&["list", "make"]);
+        fs_err::remove_dir_all(series.path("same")).expect("it is ours");
+        run("same", "2", &[]).ran(&["list", "make"]);
+        for (directory, flags) in [
+            ("third", &["--no-verify"][..]),
+            ("fourth", &["--verify"]),
+            ("fifth", &[]),
+        ] {
+            let again = run(directory, "1", flags);
+            assert_eq!(series.content(&again, "make"), "1\n", "{ty}, {directory}");
+            let entry = series.value(&again, "list")[7]
+                .as_str()
+                .expect("a path")
+                .to_owned();
+            assert_eq!(fs_err::read_to_string(entry).expect("it is there"), "1\n");
+        }
+    }
 }
 
 fn outside() {

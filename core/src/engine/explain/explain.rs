@@ -213,9 +213,8 @@ fn why_not_taken(
         if let Some(path) = gone {
             return Ok(Reason::OutputDeleted { run, path });
         }
-        let notes = result.digests.and_then(|digests| digests.files);
-        if let (true, Some(notes)) = (is_verified, notes) {
-            let notes: Vec<String> = serde_json::from_str(&values.read(&notes)?)?;
+        if let (true, Some(digests)) = (is_verified, &result.digests) {
+            let notes = digests.notes(&values)?;
             let mut files = declared.returns.files(&value).into_iter().zip(notes);
             let changed = files.find(|(path, note)| {
                 let now = Signature::of(Path::new(path)).ok();

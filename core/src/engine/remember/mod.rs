@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::State;
 use super::explain::Results;
 use super::plan::{Lookup, Remembered};
-use crate::cache::{Found, Taker, UserFiles, task_digest};
+use crate::cache::{Found, Homes, Taker, UserFiles, task_digest};
 use crate::elements::ElementSet;
 use crate::id::TaskName;
 use crate::identity::{Digest, ElementHasher};
@@ -27,6 +27,7 @@ pub(super) struct Remembering<'a> {
     store: Option<Cache>,
     /// Whether what was found will be used: long values are then copied into the run.
     copies: bool,
+    homes: Homes,
     known: Mutex<Known>,
 }
 
@@ -56,6 +57,7 @@ impl<'a> Remembering<'a> {
             graph,
             store: dir.record().cache.store.as_deref().map(Cache::new),
             copies,
+            homes: Homes::default(),
             known: Mutex::new(Known {
                 finder: ResultFinder::new(dir.clone()),
                 files,
@@ -174,6 +176,7 @@ impl<'a> Remembering<'a> {
             dir: self.dir,
             verify,
             copies: self.copies,
+            homes: &self.homes,
             check: check.as_ref(),
         };
         let returns = &declared.returns;
