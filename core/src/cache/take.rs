@@ -45,7 +45,10 @@ impl Taker<'_> {
         candidates: &[Vec<Candidate>],
     ) -> Vec<Option<Found>> {
         let is_looked_at = returns.has_paths() && self.verify != Verify::Nothing;
-        let threads = if is_looked_at || self.check.is_some() {
+        let is_long =
+            |candidate: &Candidate| matches!(candidate.entry.value, ValueRef::Stored { .. });
+        let is_copied = self.copies && candidates.iter().any(|all| all.iter().any(is_long));
+        let threads = if is_looked_at || is_copied || self.check.is_some() {
             let most = std::thread::available_parallelism().map_or(1, usize::from) * 4;
             (elements.len() / ELEMENTS_A_THREAD).clamp(1, most)
         } else {

@@ -283,18 +283,19 @@ impl<'a> Pass<'a> {
     }
 
     fn ingest(&mut self) -> Result<Spooled, EngineError> {
-        let (mut ingests, spooled) = ingest::collect(
-            self.dir,
-            self.graph,
-            &self.state,
-            self.services.clock.now_ms(),
-        )?;
+        let now = self.services.clock.now_ms();
+        let (ingests, spooled) = self.lease.heart().during(|| {
+            let collected = ingest::collect(self.dir, self.graph, &self.state, now);
+            collected.map(|(mut ingests, spooled)| {
+                // Before the records: what is recorded is not read again.
+                for ingest in &mut ingests {
+                    let remembered = std::mem::take(&mut ingest.remembered);
+                    self.publish(ingest, remembered);
+                }
+                (ingests, spooled)
+            })
+        })?;
         let positions: Vec<u32> = ingests.iter().map(|ingest| ingest.position).collect();
-        // Before the records: what is recorded is not read again.
-        for ingest in &mut ingests {
-            let remembered = std::mem::take(&mut ingest.remembered);
-            self.publish(ingest, remembered);
-        }
         for ingest in ingests {
             self.record(ingest.record)?;
         }
@@ -321,7 +322,9 @@ impl<'a> Pass<'a> {
             own: self.own.as_ref(),
             room: self.room,
         };
-        let actions = plan(snapshot, self.scheduler.capabilities(), &self.remembering);
+        let capabilities = self.scheduler.capabilities();
+        let actions =
+            (self.lease.heart()).during(|| plan(snapshot, capabilities, &self.remembering));
         let mut is_changed = false;
         for action in actions {
             match action {
@@ -336,7 +339,8 @@ impl<'a> Pass<'a> {
                         // The values first: the record says that they are there.
                         self.lease.check()?;
                         let results = self.remembering.results(*task, elements);
-                        ingest::pack_remembered(self.dir, tag, results)?;
+                        let heart = self.lease.heart();
+                        heart.during(|| ingest::pack_remembered(self.dir, tag, results))?;
                     }
                     if matches!(record, Record::Finished { .. }) {
                         self.services.probe.reach("engine/finish").await;

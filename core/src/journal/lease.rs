@@ -1,5 +1,6 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use fs_err as fs;
@@ -198,12 +199,52 @@ impl Lease {
 
     /// Shows that we are there.
     pub fn beat(&self) -> io::Result<()> {
+        self.heart().beat()
+    }
+
+    /// Returns what shows that we are there while something blocks.
+    pub(crate) fn heart(&self) -> Heart {
+        Heart(self.dir.join(format!("{}.beat", self.term)))
+    }
+}
+
+/// Shows that the holder of a term is there: its file.
+#[derive(Debug)]
+pub(crate) struct Heart(PathBuf);
+
+impl Heart {
+    fn beat(&self) -> io::Result<()> {
         crate::fault::reach("journal/beat");
         let mut file = fs::OpenOptions::new()
             .append(true)
             .create(true)
-            .open(self.dir.join(format!("{}.beat", self.term)))?;
+            .open(&self.0)?;
         file.write_all(b".")
+    }
+
+    /// Does what may block for long, such as reading the content of many files, and beats meanwhile.
+    pub(crate) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.every(HEARTBEAT, work)
+    }
+
+    fn every<T>(&self, period: Duration, work: impl FnOnce() -> T) -> T {
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let beat = move || {
+                while ended.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
+                    // Whether we still hold the lease is asked before anything is done with it.
+                    let _ = self.beat();
+                }
+            };
+            // Without a thread we are silent, and somebody else may take over.
+            let beats = std::thread::Builder::new().spawn_scoped(scope, beat);
+            if let Err(error) = beats {
+                tracing::debug!(%error, "no thread for the heartbeat");
+            }
+            let done = work();
+            drop(end);
+            done
+        })
     }
 }
 
@@ -255,6 +296,23 @@ mod tests {
             Taken::Mine(lease, journal) => (lease, journal),
             Taken::Held(holder) => panic!("held by {holder:?}"),
         }
+    }
+
+    #[tokio::test]
+    async fn a_holder_shows_that_it_is_there_while_something_blocks() {
+        let dir = tempfile::tempdir().unwrap();
+        let (lease, _) = mine(dir.path(), 1, &[], false).await;
+        let beats = || fs::metadata(dir.path().join("1.beat")).map_or(0, |file| file.len());
+        let done = lease.heart().every(Duration::from_millis(1), || {
+            while beats() < 3 {
+                std::thread::yield_now();
+            }
+            7
+        });
+        assert_eq!(done, 7);
+        let after = beats();
+        lease.heart().during(|| ());
+        assert_eq!(beats(), after);
     }
 
     fn expanded(width: u32) -> Record {

@@ -11,6 +11,7 @@ use crate::series::{Series, files_below, system, text};
 
 pub(crate) const CASES: &[Case] = &[
     case("a_group_shares_a_store_whatever_the_umask", shared).unless(no_users),
+    case("gc_leaves_what_its_user_may_not_look_at", private).unless(no_users),
     case("a_store_that_is_read_only_gives_hits", read_only).unless(no_users),
     case("a_store_that_cannot_be_read_costs_hits_alone", unreadable).unless(no_users),
 ];
@@ -97,6 +98,31 @@ fn shared() {
         assert_eq!(mode & 0o040, 0o040, "the group reads {}", file.display());
         assert_eq!(mode & 0o007, 0, "nobody else reads {}", file.display());
     }
+}
+
+fn private() {
+    let store = directory("2770");
+    let (ada, grace) = (
+        user(61_401, "077", store.path()),
+        user(61_402, "077", store.path()),
+    );
+    ada.workflow(
+        "[tasks.make]\nshell = \"echo make >> $BODIES; echo 1 > made\"\nreturns = \"path\"\n\
+         output = { file = \"made\" }\n",
+    );
+    ada.run(&[]).ran(&["make"]);
+    system("chmod", &["0700", text(ada.program.home())]);
+    let gc = [
+        "cache",
+        "gc",
+        "--unreachable",
+        "--max-size",
+        "1B",
+        "--apply",
+    ];
+    let said = grace.program.run(&gc).expect(0);
+    said.says(&["cannot be read, so its results stay"]);
+    ada.run(&[]).is_cached();
 }
 
 fn read_only() {

@@ -4,7 +4,7 @@ mod given;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::State;
 use super::explain::Results;
@@ -37,6 +37,10 @@ struct Known {
     finder: ResultFinder,
     files: Option<UserFiles>,
     tasks: HashMap<TaskIndex, Digest>,
+    /// What all elements of a task are given, by the parameter.
+    wholes: HashMap<(TaskIndex, String), Digest>,
+    /// The digests of the entries of lists that elements returned.
+    lists: HashMap<(TaskIndex, u32), Arc<[Digest]>>,
     /// What the store has of tasks, by the names that it uses.
     stored: BTreeMap<TaskName, Option<TaskCache>>,
     /// What was found, by task and element.
@@ -62,6 +66,8 @@ impl<'a> Remembering<'a> {
                 finder: ResultFinder::new(dir.clone()),
                 files,
                 tasks: HashMap::new(),
+                wholes: HashMap::new(),
+                lists: HashMap::new(),
                 stored: BTreeMap::new(),
                 hits: HashMap::new(),
                 missed: HashMap::new(),
@@ -237,7 +243,7 @@ impl Known {
             let elements = elements.iter().filter(|_| is_known);
             return Ok(elements.map(|element| (*element, none)).collect());
         }
-        let Some(given) = self.given(of, state, task)? else {
+        let Some(given) = self.given(of, state, task, elements)? else {
             return Ok(Vec::new());
         };
         let hasher = ElementHasher::new(&self.task(of.dir, of.graph, task)?, given.len());
