@@ -3,7 +3,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::draft::{self, Draft};
+use super::directory::make_directory;
+use super::draft::Draft;
 use crate::id::{RunId, WorkflowName};
 
 /// The version of the catalogue files that this engine writes.
@@ -112,7 +113,7 @@ impl Catalogue {
             .map_err(std::io::Error::other)
             .map_err(io("write"))?;
         let written = || {
-            draft::make_directory(&self.store, &self.directory)?;
+            make_directory(&self.store, &self.directory)?;
             // Readers take names that end in `.json` only, so half a file is never seen.
             let mut draft = Draft::create(&self.directory)?;
             draft.write_all(&text)?;

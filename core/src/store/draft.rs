@@ -1,16 +1,25 @@
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-/// How the names of files begin that are still being written.
+use super::directory::set_mode;
+
+/// How the names of files and directories begin that are still being made.
 pub(super) const PREFIX: &str = ".draft-";
 
-/// The bits of a mode: those of permission, set-user, set-group and sticky.
-const MODE: u32 = 0o7777;
-const STICKY: u32 = 0o1000;
-const OTHERS_WRITE: u32 = 0o002;
+/// Returns a name in `directory` that nobody else has or reads.
+pub(super) fn draft_path(directory: &Path) -> io::Result<PathBuf> {
+    Ok(directory.join(format!("{PREFIX}{}", random()?)))
+}
+
+/// Returns letters and digits that nobody else has.
+pub(crate) fn random() -> io::Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    Ok(data_encoding::HEXLOWER.encode(&random))
+}
 
 /// A file of the store that is still being written, under a name that nobody reads. What is not published
 /// is removed.
@@ -25,10 +34,7 @@ impl Draft {
     /// Begins a file in `directory`, which must exist. Whoever may read or write there may do the same with
     /// the file, whatever the umask: a group shares the store by the permissions of its directories.
     pub(super) fn create(directory: &Path) -> io::Result<Self> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let name = format!("{PREFIX}{}", data_encoding::HEXLOWER.encode(&random));
-        let path = directory.join(name);
+        let path = draft_path(directory)?;
         let mode = fs::metadata(directory)?.mode() & 0o666;
         crate::fault::reach("store/create");
         let file = fs::OpenOptions::new()
@@ -40,11 +46,7 @@ impl Draft {
             path,
             file,
         };
-        if draft.file.metadata()?.mode() & MODE != mode {
-            draft
-                .file
-                .set_permissions(std::fs::Permissions::from_mode(mode))?;
-        }
+        set_mode(&draft.path, mode)?;
         Ok(draft)
     }
 
@@ -92,39 +94,4 @@ impl Drop for Draft {
         // What stays after a failure only takes space, and is taken away by a garbage collection.
         let _ = fs::remove_file(&self.path);
     }
-}
-
-/// Makes a directory and those above it that are missing. A new directory gets the mode of the one that it
-/// is in, whatever the umask, so that a group goes on sharing the store; `store` itself and what is above
-/// it do so unless everybody may write there, as in `/tmp`.
-pub(super) fn make_directory(store: &Path, path: &Path) -> io::Result<()> {
-    crate::fault::reach("store/folder");
-    match fs::create_dir(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let parent = path.parent().filter(|parent| *parent != Path::new(""));
-            make_directory(store, parent.ok_or(error)?)?;
-            return make_directory(store, path);
-        }
-        Err(error) => return Err(error),
-    }
-    let Some(parent) = path.parent() else {
-        return Ok(());
-    };
-    let parent = if parent == Path::new("") {
-        Path::new(".")
-    } else {
-        parent
-    };
-    let wanted = fs::metadata(parent)?.mode() & MODE;
-    let within = path != store && path.starts_with(store);
-    if !within && wanted & (STICKY | OTHERS_WRITE) != 0 {
-        return Ok(());
-    }
-    if fs::metadata(path)?.mode() & MODE != wanted {
-        // A file system without permissions: they are as good as they get.
-        let _ = fs::set_permissions(path, std::fs::Permissions::from_mode(wanted));
-    }
-    Ok(())
 }

@@ -4,6 +4,7 @@
 
 pub mod cache;
 mod catalogue;
+mod directory;
 mod draft;
 pub(crate) mod shelf;
 pub(crate) mod table;

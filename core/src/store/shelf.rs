@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use fs_err as fs;
 
-use super::draft::{PREFIX, make_directory};
+use super::directory::make_directory;
+use super::draft::{PREFIX, random};
 use super::table::{Merge, Place, Row, Table, TableError, TableWriter};
 use super::warning::StoreWarning;
 use crate::identity::Digest;
@@ -260,14 +261,11 @@ fn merged_name(names: &[String]) -> String {
 
 /// A name for what is left of tables, of their highest tier.
 pub(crate) fn retained_name(tables: &[Arc<Table>]) -> io::Result<String> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(io::Error::other)?;
     let names = tables
         .iter()
         .filter_map(|table| table.path().file_name()?.to_str());
     let tier = names.map(tier).max().unwrap_or(0).max(1);
-    let random = data_encoding::HEXLOWER.encode(&random);
-    Ok(format!("{MERGED}{tier}-{random}"))
+    Ok(format!("{MERGED}{tier}-{}", random()?))
 }
 
 /// Returns whether an error says that a file is no longer there.
