@@ -11,6 +11,7 @@ use crate::results::SpoolFrame;
 use crate::rundir::{RunDir, SubmissionFile, SubmissionHeader};
 use crate::segment::Pack;
 use crate::store::cache::{Cache, CacheEntry};
+use crate::store::random;
 
 /// What came of publishing again what a run holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -128,30 +129,31 @@ fn publish(
     let task = header.description.own_name();
     let identities: Vec<Digest> = entries.iter().map(|(identity, _)| *identity).collect();
     let stored = cache.open(task).map_err(io::Error::other)?;
-    let known: HashSet<u32> = stored
-        .find_many(&identities)?
-        .into_iter()
-        .flatten()
-        .filter(|candidate| candidate.entry.tag == header.tag)
-        .map(|candidate| candidate.entry.element)
+    let found = stored.find_many(&identities)?;
+    // Of equal items, the store has one.
+    let known: HashSet<Digest> = identities
+        .iter()
+        .zip(found)
+        .filter(|(_, found)| found.iter().any(|it| it.entry.tag == header.tag))
+        .map(|(identity, _)| *identity)
         .collect();
-    entries.retain(|(_, entry)| !known.contains(&entry.element));
+    entries.retain(|(identity, _)| !known.contains(identity));
     rebuilt.known += known.len() as u64;
     if entries.is_empty() {
         return Ok(());
     }
-    let number_of_entries = entries.len() as u64;
-    let name = format!("{}-{number}", header.tag);
+    let new: HashSet<Digest> = entries.iter().map(|(identity, _)| *identity).collect();
     let origin = origin_of(dir, &header.workflow, &header.description);
-    let is_new = cache
-        .publish(task, &name, &origin, entries.clone())
-        .map_err(io::Error::other)?;
-    if !is_new {
+    let publish = |name: &str, entries| cache.publish(task, name, &origin, entries);
+    let name = format!("{}-{number}", header.tag);
+    let mut is_published = publish(&name, entries.clone()).map_err(io::Error::other)?;
+    if !is_published {
         // There is a file of that name, and it cannot be read: what it had goes into another.
-        cache
-            .publish(task, &format!("{name}-again"), &origin, entries)
-            .map_err(io::Error::other)?;
+        let name = format!("{name}-{}", random()?);
+        is_published = publish(&name, entries).map_err(io::Error::other)?;
     }
-    rebuilt.published += number_of_entries;
+    if is_published {
+        rebuilt.published += new.len() as u64;
+    }
     Ok(())
 }

@@ -42,7 +42,7 @@ impl Taker<'_> {
         &self,
         returns: &Type,
         elements: &[(u32, Digest)],
-        candidates: &[Vec<Candidate>],
+        candidates: &[Arc<[Candidate]>],
     ) -> Vec<Option<Found>> {
         let is_looked_at = returns.has_paths() && self.verify != Verify::Nothing;
         let is_long =
@@ -55,7 +55,7 @@ impl Taker<'_> {
             1
         };
         let size = elements.len().div_ceil(threads).max(1);
-        let take = |elements: &[(u32, Digest)], candidates: &[Vec<Candidate>]| -> Vec<_> {
+        let take = |elements: &[(u32, Digest)], candidates: &[Arc<[Candidate]>]| -> Vec<_> {
             let both = elements.iter().zip(candidates);
             both.map(|((element, identity), candidates)| {
                 self.take(*element, *identity, returns, candidates)

@@ -6,9 +6,12 @@ pub mod cache;
 mod catalogue;
 mod directory;
 mod draft;
+mod merging;
 pub(crate) mod shelf;
 pub(crate) mod table;
 mod warning;
 
 pub use catalogue::{Catalogue, CatalogueEntry, CatalogueError, Listing};
+pub(crate) use draft::random;
 pub use warning::StoreWarning;
+pub(crate) use warning::ToldOnce;

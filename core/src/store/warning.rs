@@ -1,7 +1,8 @@
+use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 
-use super::table::TableError;
+use super::table::{Noted, TableError};
 
 /// A file of the store that was not used, or not all of it, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,9 +27,7 @@ impl fmt::Display for StoreWarning {
 impl StoreWarning {
     pub(super) fn unreadable(path: PathBuf, error: TableError) -> Self {
         let message = match error {
-            TableError::Io(error) => {
-                format!("it cannot be read ({error}); see to its permissions, or remove it")
-            }
+            TableError::Io(error) => return Self::failed(path, &error.to_string()),
             TableError::Damaged(what) => {
                 format!("{what}; remove it, or have `reflow cache gc --apply` do so")
             }
@@ -40,12 +39,49 @@ impl StoreWarning {
         Self { path, message }
     }
 
-    pub(super) fn damaged(path: PathBuf, what: &str) -> Self {
+    /// Of a file that is listed and cannot be opened.
+    pub(super) fn missing(path: PathBuf) -> Self {
+        let message = "it is listed and cannot be found: where it is a link that leads nowhere, remove it, else a file server is behind, and later runs will find what is there now";
         Self {
             path,
-            message: format!(
-                "{what}; the rest is used, what is damaged goes when files are merged"
-            ),
+            message: message.to_owned(),
+        }
+    }
+
+    /// Of a file that was opened.
+    pub(super) fn noted(path: PathBuf, noted: &Noted) -> Self {
+        match noted {
+            Noted::Damage(what) => Self {
+                path,
+                message: format!(
+                    "{what}; the rest is used, what is damaged goes when files are merged"
+                ),
+            },
+            Noted::Failure(error) => Self::failed(path, error),
+        }
+    }
+
+    fn failed(path: PathBuf, error: &str) -> Self {
+        Self {
+            path,
+            message: format!("it cannot be read ({error}); see to its permissions, or remove it"),
+        }
+    }
+}
+
+/// Warnings that were logged: each once, however often the same is met.
+#[derive(Debug, Default)]
+pub(crate) struct ToldOnce(HashSet<String>);
+
+impl ToldOnce {
+    /// Logs those that are new.
+    pub(crate) fn tell(&mut self, warnings: &[StoreWarning]) {
+        for warning in warnings {
+            let text = warning.to_string();
+            if !self.0.contains(&text) {
+                tracing::warn!("{text}");
+                self.0.insert(text);
+            }
         }
     }
 }

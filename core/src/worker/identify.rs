@@ -11,6 +11,7 @@ use crate::content::Signature;
 use crate::identity::{Digest, ElementHasher, Producer, ValueHasher, execution, result_parameters};
 use crate::results::{Outcome, ResultRecord, ValueDigests};
 use crate::rundir::{CachePlan, RunDir, SubmissionHeader, Verify};
+use crate::store::ToldOnce;
 use crate::store::cache::{Cache, TaskCache};
 
 /// Computes the identities of the elements of a submission.
@@ -42,6 +43,7 @@ struct Stored {
     cache: TaskCache,
     homes: Homes,
     check: Option<ValueCheck>,
+    told: ToldOnce,
 }
 
 /// An element whose body is about to run.
@@ -88,10 +90,11 @@ impl Identifier {
         if matches!(self.stored, Memory::Unread) {
             self.stored = self.open(&store, header);
         }
-        let Memory::Stored(stored) = &self.stored else {
+        let Memory::Stored(stored) = &mut self.stored else {
             return None;
         };
         let candidates = stored.cache.find(&identity).unwrap_or_default();
+        stored.told.tell(&stored.cache.warnings());
         let taker = Taker {
             dir: &self.dir,
             verify: self.plan.verify,
@@ -113,10 +116,13 @@ impl Identifier {
             .and_then(|cache| {
                 let check = is_checked.then(|| ValueCheck::of(&self.dir, task, &task.setup));
                 let check = check.transpose()?.flatten();
+                let mut told = ToldOnce::default();
+                told.tell(&cache.warnings());
                 Ok(Stored {
                     cache,
                     homes: Homes::default(),
                     check,
+                    told,
                 })
             });
         match opened {

@@ -107,7 +107,7 @@ fn find(cache: &Cache, prefix: &str) -> Result<Vec<Listed>, CliError> {
             }));
         };
         if let Ok(identity) = prefix.parse::<Digest>() {
-            add(&identity, opened.find(&identity)?);
+            add(&identity, opened.find(&identity)?.to_vec());
         } else {
             opened.each(&mut |identity, candidates| {
                 if identity.to_string().starts_with(prefix) {

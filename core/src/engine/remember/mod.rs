@@ -15,6 +15,7 @@ use crate::id::TaskName;
 use crate::identity::{Digest, ElementHasher};
 use crate::results::{ResultFinder, ResultRecord};
 use crate::rundir::{CachePlan, RunDir, ValueRef, ValueStore, Verify};
+use crate::store::ToldOnce;
 use crate::store::cache::{Cache, TaskCache};
 use crate::worker::ValueCheck;
 use crate::workflow::{Graph, ParameterKind, TaskIndex};
@@ -41,8 +42,11 @@ struct Known {
     wholes: HashMap<(TaskIndex, String), Digest>,
     /// The digests of the entries of lists that elements returned.
     lists: HashMap<(TaskIndex, u32), Arc<[Digest]>>,
-    /// What the store has of tasks, by the names that it uses.
-    stored: BTreeMap<TaskName, Option<TaskCache>>,
+    /// Whether the store has anything of tasks, by the names that it uses. It is not kept open: a task may have
+    /// dozens of files there.
+    stored: BTreeMap<TaskName, bool>,
+    /// What is wrong with the store and was told.
+    told: ToldOnce,
     /// What was found, by task and element.
     hits: HashMap<(TaskIndex, u32), Found>,
     /// Elements that were looked up in vain.
@@ -69,6 +73,7 @@ impl<'a> Remembering<'a> {
                 wholes: HashMap::new(),
                 lists: HashMap::new(),
                 stored: BTreeMap::new(),
+                told: ToldOnce::default(),
                 hits: HashMap::new(),
                 missed: HashMap::new(),
             }),
@@ -144,29 +149,25 @@ impl<'a> Remembering<'a> {
             return Ok(Vec::new());
         }
         let own = self.graph.declared(task).own_name();
+        let mut opened = None;
         if !known.stored.contains_key(own) {
-            let opened = match store.open(own) {
-                Ok(opened) => {
-                    for warning in opened.warnings() {
-                        tracing::warn!("{warning}");
-                    }
-                    Some(opened).filter(|opened| !opened.is_empty())
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "what earlier runs remember of `{own}` is not used");
-                    None
-                }
-            };
-            known.stored.insert(own.clone(), opened);
+            opened = known.open(store, own);
+            known.stored.insert(own.clone(), opened.is_some());
         }
-        let is_stored = known.stored.get(own).is_some_and(Option::is_some);
+        let is_stored = known.stored.get(own).is_some_and(|is_stored| *is_stored);
         let identified = known.identities(self, state, task, &wanted, is_stored)?;
-        let Some(Some(stored)) = known.stored.get(own) else {
+        if identified.is_empty() {
+            return Ok(Vec::new());
+        }
+        let opened = opened.or_else(|| is_stored.then(|| known.open(store, own)).flatten());
+        let Some(opened) = opened else {
             known.miss(task, identified.iter().map(|(element, _)| *element));
             return Ok(Vec::new());
         };
         let identities: Vec<Digest> = identified.iter().map(|(_, identity)| *identity).collect();
-        let candidates = stored.find_many(&identities)?;
+        let candidates = opened.find_many(&identities)?;
+        known.told.tell(&opened.warnings());
+        drop(opened);
         let declared = self.graph.declared(task);
         let verify = self.dir.record().cache.verify;
         // What is only imagined has no place to make the check in.
@@ -204,6 +205,20 @@ impl<'a> Remembering<'a> {
 }
 
 impl Known {
+    /// Opens what the store has of a task, if it has anything.
+    fn open(&mut self, store: &Cache, task: &TaskName) -> Option<TaskCache> {
+        match store.open(task) {
+            Ok(opened) => {
+                self.told.tell(&opened.warnings());
+                Some(opened).filter(|opened| !opened.is_empty())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what earlier runs remember of `{task}` is not used");
+                None
+            }
+        }
+    }
+
     fn files(&mut self, dir: &RunDir) -> io::Result<&UserFiles> {
         if self.files.is_none() {
             self.files = Some(UserFiles::of(dir)?);

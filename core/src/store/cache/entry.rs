@@ -1,4 +1,4 @@
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,42 +55,79 @@ pub struct Candidate {
     pub origin: Arc<Origin>,
 }
 
-/// Which execution an entry is about: of an identity, each is kept once.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
-pub(super) struct Execution {
-    pub(super) tag: Tag,
-    pub(super) element: u32,
+/// Of the entries of one identity, so many of the best are kept, and so many of the newest: however often
+/// something was run, it is found at once. The outputs of the best may be gone, and then it is run again: what
+/// came of that is among the newest.
+const KEPT: usize = 4;
+
+/// What decides between entries of one identity.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct Rank {
+    made_ms: u64,
+    #[serde(default)]
+    forced: bool,
+    tag: Tag,
+    element: u32,
 }
 
-impl Candidate {
-    /// Orders candidates, the best first: what the user had run again, the newest of it first, then what was
-    /// made first.
-    pub(super) fn order(&self, other: &Self) -> Ordering {
-        let (a, b) = (&self.entry, &other.entry);
-        let by_age = if a.forced {
-            b.made_ms.cmp(&a.made_ms)
+impl Rank {
+    fn of(entry: &CacheEntry) -> Self {
+        Self {
+            made_ms: entry.made_ms,
+            forced: entry.forced,
+            tag: entry.tag.clone(),
+            element: entry.element,
+        }
+    }
+
+    fn execution(&self) -> (&Tag, u32) {
+        (&self.tag, self.element)
+    }
+
+    /// Orders entries, the best first: what the user had run again, the newest of it first, then what was made
+    /// first.
+    fn order(&self, other: &Self) -> Ordering {
+        let by_age = if self.forced {
+            other.made_ms.cmp(&self.made_ms)
         } else {
-            a.made_ms.cmp(&b.made_ms)
+            self.made_ms.cmp(&other.made_ms)
         };
-        b.forced
-            .cmp(&a.forced)
+        other
+            .forced
+            .cmp(&self.forced)
             .then(by_age)
-            .then_with(|| (&a.tag, a.element).cmp(&(&b.tag, b.element)))
+            .then_with(|| self.execution().cmp(&other.execution()))
     }
 }
 
-/// Puts the best first, and each execution once.
+/// Returns which entries of one identity are kept, the best first, and each execution once. In whatever order
+/// and parts this is asked, the same are left in the end.
+pub(super) fn kept(ranks: &[Rank]) -> Vec<usize> {
+    let mut best: Vec<usize> = (0..ranks.len()).collect();
+    best.sort_by(|a, b| ranks[*a].order(&ranks[*b]));
+    // One that was taken in twice may have two times.
+    let mut seen = HashSet::new();
+    best.retain(|at| seen.insert(ranks[*at].execution()));
+    let mut newest = best.clone();
+    newest.sort_by_key(|at| (Reverse(ranks[*at].made_ms), ranks[*at].execution()));
+    newest.truncate(KEPT);
+    let mut position = 0;
+    best.retain(|at| {
+        position += 1;
+        position <= KEPT || newest.contains(at)
+    });
+    best
+}
+
+/// Puts the best candidates first, and leaves out those that are not kept.
 pub(super) fn settle(candidates: &mut Vec<Candidate>) {
     if candidates.len() < 2 {
         return;
     }
-    candidates.sort_by(Candidate::order);
-    // One that was taken in twice may have two times.
-    let mut seen = HashSet::new();
-    candidates.retain(|candidate| {
-        seen.insert(Execution {
-            tag: candidate.entry.tag.clone(),
-            element: candidate.entry.element,
-        })
-    });
+    let ranks: Vec<Rank> = candidates
+        .iter()
+        .map(|candidate| Rank::of(&candidate.entry))
+        .collect();
+    let kept = kept(&ranks).into_iter();
+    *candidates = kept.map(|at| candidates[at].clone()).collect();
 }

@@ -1,16 +1,16 @@
 //! Walking through the cache, and thinning it out.
 
+use std::collections::HashMap;
 use std::io;
 
 use fs_err as fs;
 
 use super::entry::settle;
 use super::task::Origins;
-use super::{Cache, CacheEntry, CacheError, Candidate, KIND, TaskCache};
+use super::{Cache, CacheEntry, CacheError, Candidate, TaskCache};
 use crate::id::TaskName;
 use crate::identity::Digest;
-use crate::store::shelf::{copy, retained_name, unlink};
-use crate::store::table::{Merge, TableWriter};
+use crate::store::table::Merge;
 
 /// How much the cache has of a task.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,51 +55,24 @@ impl Cache {
         keep: &mut dyn FnMut(&Digest, &Candidate) -> bool,
     ) -> Result<u64, CacheError> {
         let shelf = self.shelf(task);
-        let retained = (|| {
-            let opened = shelf.open()?;
-            let tables = &opened.tables;
-            if tables.is_empty() {
-                return Ok(0);
-            }
-            if !shelf.may_unlink()? {
-                return Err(io::Error::new(
-                    io::ErrorKind::PermissionDenied,
-                    "its sticky bit keeps the files of others from being removed",
-                ));
-            }
-            let mut origins: Vec<Origins> = tables.iter().map(|_| Origins::default()).collect();
-            let mut writer = TableWriter::create(&shelf.directory, KIND)?;
-            let mut gone = 0;
-            copy(tables, &mut writer, &mut |key, rows| {
-                let mut failure = None;
-                let before = rows.len();
-                rows.retain(|row| {
-                    let origin = origins[row.table].get(&tables[row.table], row.shared);
-                    match (origin, serde_json::from_slice::<CacheEntry>(&row.payload)) {
-                        (Ok(Some(origin)), Ok(entry)) => keep(key, &Candidate { entry, origin }),
-                        (Err(error), _) => {
-                            failure = Some(error);
-                            true
-                        }
-                        // Of a later version: not ours to judge.
-                        _ => true,
+        let mut origins: HashMap<usize, Origins> = HashMap::new();
+        let retained = shelf.retain(&mut |tables, key, rows| {
+            let mut failure = None;
+            rows.retain(|row| {
+                let origins = origins.entry(row.table).or_default();
+                let origin = origins.get(&tables[row.table], row.shared);
+                match (origin, serde_json::from_slice::<CacheEntry>(&row.payload)) {
+                    (Ok(Some(origin)), Ok(entry)) => keep(key, &Candidate { entry, origin }),
+                    (Err(error), _) => {
+                        failure = Some(error);
+                        true
                     }
-                });
-                gone += (before - rows.len()) as u64;
-                failure.map_or(Ok(()), Err)
-            })?;
-            if gone == 0 {
-                return Ok(0);
-            }
-            if writer.len() > 0 {
-                writer.publish(&retained_name(tables)?)?;
-                shelf.settle()?;
-            }
-            for table in tables {
-                unlink(table.path())?;
-            }
-            Ok(gone)
-        })();
+                    // Of a later version: not ours to judge.
+                    _ => true,
+                }
+            });
+            failure.map_or(Ok(()), Err)
+        });
         retained.map_err(|source| CacheError::io("write", shelf.directory.clone(), source))
     }
 }
@@ -170,7 +143,7 @@ mod tests {
         let store = tempfile::tempdir().unwrap();
         let cache = Cache::new(store.path());
         assert!(cache.tasks().unwrap().is_empty());
-        for number in 0..11 {
+        for number in 0..8 {
             let entries = (0..5)
                 .map(|value| (digest(value), entry(value, number, u64::from(number))))
                 .collect();
@@ -182,7 +155,7 @@ mod tests {
         assert_eq!(cache.tasks().unwrap(), [task()]);
         let before = all(&cache);
         assert_eq!(before.len(), 5);
-        assert!(before.iter().all(|(_, candidates)| candidates.len() == 11));
+        assert!(before.iter().all(|(_, candidates)| candidates.len() == 8));
         assert_eq!(cache.retain(&task(), &mut |_, _| true).unwrap(), 0);
         assert_eq!(all(&cache), before);
         let gone = cache
@@ -190,7 +163,7 @@ mod tests {
                 *identity != digest(3) && candidate.entry.made_ms >= 4
             })
             .unwrap();
-        assert_eq!(gone, 4 * 4 + 11);
+        assert_eq!(gone, 4 * 4 + 8);
         let after = all(&cache);
         let expected: Vec<_> = before
             .into_iter()
@@ -200,8 +173,8 @@ mod tests {
         assert_eq!(after, expected);
         assert_eq!(segments(store.path()).len(), 1);
         let sizes = cache.open(&task()).unwrap().sizes();
-        assert_eq!((sizes.tables, sizes.records), (1, 4 * 7));
-        assert_eq!(cache.retain(&task(), &mut |_, _| false).unwrap(), 28);
+        assert_eq!((sizes.tables, sizes.records), (1, 4 * 4));
+        assert_eq!(cache.retain(&task(), &mut |_, _| false).unwrap(), 16);
         assert!(cache.open(&task()).unwrap().is_empty());
         assert!(segments(store.path()).is_empty());
     }

@@ -13,7 +13,6 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 pub use entry::{CacheEntry, Candidate, Origin};
@@ -21,6 +20,8 @@ pub use error::CacheError;
 pub use gc::{Amount, GcOptions, GcReason, GcReport, TaskGarbage};
 pub use manage::Sizes;
 pub use task::TaskCache;
+
+use entry::Rank;
 
 use super::shelf::{Shelf, is_name};
 use super::table::Row;
@@ -55,7 +56,7 @@ impl Cache {
     /// Publishes what was run, by identity, under a name that is the same when the same is published again:
     /// letters, digits, `_`, `-` and `.`. Returns false where there is something of that name.
     ///
-    /// `task` is the name of the task in its own flow. All of it is there afterwards, or nothing; directories
+    /// Of several entries of one identity, that of the first element is remembered. `task` is the name of the task in its own flow. All of it is there afterwards, or nothing; directories
     /// are made as needed. Merging what has been published before is part of the work from time to time; where
     /// that fails, what was published is there all the same.
     ///
@@ -73,7 +74,9 @@ impl Cache {
         if !is_name(name) {
             return Err(CacheError::Name(name.to_owned()));
         }
-        entries.sort_by_key(|(identity, _)| *identity);
+        entries.sort_by_key(|(identity, entry)| (*identity, entry.element));
+        // Items that are equal have one identity: of ten thousand, one is as good as all.
+        entries.dedup_by_key(|(identity, _)| *identity);
         let shelf = self.shelf(task);
         let published = shelf
             .publish(name, &|table| {
@@ -102,17 +105,25 @@ impl Cache {
     }
 }
 
-/// Keeps of the records of one identity each execution once.
+/// Keeps of the records of one identity those that may be taken for its result.
 fn keep_distinct(rows: &mut Vec<Row>) {
     if rows.len() < 2 {
         return;
     }
-    let mut seen = HashSet::new();
-    rows.retain(
-        |row| match serde_json::from_slice::<entry::Execution>(&row.payload) {
-            Ok(execution) => seen.insert(execution),
-            // Of a later version, or damaged in a way that no checksum shows: not ours to drop.
-            Err(_) => true,
-        },
-    );
+    // What is of a later version, or damaged in a way that no checksum shows, is not ours to drop.
+    let mut others = Vec::new();
+    let mut understood = Vec::new();
+    let mut ranks: Vec<Rank> = Vec::new();
+    for row in rows.drain(..) {
+        match serde_json::from_slice(&row.payload) {
+            Ok(rank) => {
+                ranks.push(rank);
+                understood.push(Some(row));
+            }
+            Err(_) => others.push(row),
+        }
+    }
+    let kept = entry::kept(&ranks).into_iter();
+    rows.extend(kept.filter_map(|at| understood[at].take()));
+    rows.append(&mut others);
 }

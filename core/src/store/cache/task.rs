@@ -47,39 +47,62 @@ impl TaskCache {
     ///
     /// # Errors
     ///
-    /// Where reading fails. What is damaged is left out, and in [`TaskCache::warnings`].
-    pub fn find(&self, identity: &Digest) -> io::Result<Vec<Candidate>> {
-        Ok(self
-            .find_many(std::slice::from_ref(identity))?
-            .pop()
-            .unwrap_or_default())
+    /// Those of [`TaskCache::find_many`].
+    pub fn find(&self, identity: &Digest) -> io::Result<Arc<[Candidate]>> {
+        let found = self.find_many(std::slice::from_ref(identity))?;
+        Ok(found.into_iter().next().unwrap_or_default())
     }
 
     /// Returns what is remembered of each of the identities, in the order in which they are given, the best
-    /// first.
+    /// first. Those that are equal share one answer.
     ///
     /// # Errors
     ///
-    /// Where reading fails. What is damaged is left out, and in [`TaskCache::warnings`].
-    pub fn find_many(&self, identities: &[Digest]) -> io::Result<Vec<Vec<Candidate>>> {
+    /// Where files go again and again, or the directory cannot be listed any more. What is damaged or cannot be
+    /// read is left out, and in [`TaskCache::warnings`].
+    pub fn find_many(&self, identities: &[Digest]) -> io::Result<Vec<Arc<[Candidate]>>> {
         let mut order: Vec<usize> = (0..identities.len()).collect();
         order.sort_unstable_by_key(|at| identities[*at]);
-        let sorted: Vec<Digest> = order.iter().map(|at| identities[*at]).collect();
+        let mut keys: Vec<Digest> = order.iter().map(|at| identities[*at]).collect();
+        keys.dedup();
+        let found = self.search(&keys)?;
+        let nothing: Arc<[Candidate]> = Arc::default();
+        let mut answers = vec![nothing; identities.len()];
+        let mut number = 0;
+        for at in order {
+            if keys[number] != identities[at] {
+                number += 1;
+            }
+            answers[at] = Arc::clone(&found[number]);
+        }
+        Ok(answers)
+    }
+
+    /// Returns what is remembered of identities that are sorted and distinct.
+    fn search(&self, keys: &[Digest]) -> io::Result<Vec<Arc<[Candidate]>>> {
         let mut searches = 0;
         loop {
             let opened = self.opened();
-            let mut candidates = vec![Vec::new(); identities.len()];
-            let searched = opened
-                .tables
-                .iter()
-                .try_for_each(|table| search(table, &sorted, &order, &mut candidates));
+            let mut candidates = vec![Vec::new(); keys.len()];
+            let searched = opened.tables.iter().try_for_each(|table| {
+                match search(table, keys, &mut candidates) {
+                    Err(error) if is_gone(&error) => Err(error),
+                    // Noted by the table; the others may have it.
+                    _ => Ok(()),
+                }
+            });
             searches += 1;
             match searched {
                 Ok(()) => {
                     candidates.iter_mut().for_each(settle);
-                    return Ok(candidates);
+                    let nothing: Arc<[Candidate]> = Arc::default();
+                    let shared = candidates.into_iter().map(|found| match found.as_slice() {
+                        [] => Arc::clone(&nothing),
+                        _ => Arc::from(found),
+                    });
+                    return Ok(shared.collect());
                 }
-                Err(error) if is_gone(&error) && searches < SEARCHES => {
+                Err(_) if searches < SEARCHES => {
                     let again = Arc::new(self.shelf.open()?);
                     *self.opened.write().unwrap_or_else(PoisonError::into_inner) = again;
                 }
@@ -88,29 +111,24 @@ impl TaskCache {
         }
     }
 
-    /// Returns what is wrong with the files of the cache, as far as it was noticed so far.
+    /// Returns what is wrong with the files of the cache, as far as it was noticed so far: ask after searching.
     pub fn warnings(&self) -> Vec<StoreWarning> {
         let opened = self.opened();
         let damaged = opened.tables.iter().filter_map(|table| {
-            let damage = table.damage()?;
-            Some(StoreWarning::damaged(table.path().to_owned(), &damage))
+            let noted = table.noted()?;
+            Some(StoreWarning::noted(table.path().to_owned(), &noted))
         });
         opened.warnings.iter().cloned().chain(damaged).collect()
     }
 }
 
 /// Adds the candidates of a table.
-fn search(
-    table: &Arc<Table>,
-    sorted: &[Digest],
-    order: &[usize],
-    candidates: &mut [Vec<Candidate>],
-) -> io::Result<()> {
+fn search(table: &Table, keys: &[Digest], candidates: &mut [Vec<Candidate>]) -> io::Result<()> {
     let mut origins = Origins::default();
-    table.find(sorted, &mut |found| {
+    table.find(keys, &mut |found| {
         if let Some(origin) = origins.get(table, found.shared)? {
             match serde_json::from_slice::<CacheEntry>(found.payload) {
-                Ok(entry) => candidates[order[found.asked]].push(Candidate { entry, origin }),
+                Ok(entry) => candidates[found.asked].push(Candidate { entry, origin }),
                 Err(_) => table.note("a record in it is not understood"),
             }
         }

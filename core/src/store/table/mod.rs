@@ -15,18 +15,24 @@
 //! Numbers are little-endian, checksums are CRC-32, frames are those of [`crate::segment`]. A key may have
 //! many records. Keys are digests and so evenly spread: a block is guessed from the key, and a record is
 //! found with two or three reads, however large the table. Each block and each frame has a checksum of its
-//! own, so what is damaged costs what is in it and nothing else.
+//! own, so what is damaged costs what is in it and nothing else, unless many blocks side by side are damaged.
 //!
 //! A `schema` above [`SCHEMA`] is of a later version of this program and is not read.
 
 mod merge;
 mod read;
 mod search;
+#[cfg(test)]
+mod tests;
 mod window;
 mod write;
 
 pub(crate) use merge::{Merge, Row};
-pub(crate) use read::{Table, TableError};
+#[cfg(test)]
+pub(crate) use read::UNREADABLE;
+pub(crate) use read::{Noted, Table, TableError};
+#[cfg(test)]
+pub(crate) use search::Found;
 pub(crate) use write::TableWriter;
 
 /// The version of the tables that this program writes, and the newest that it reads.
@@ -46,6 +52,9 @@ const REFERENCE: usize = 12;
 const FRAME: u32 = 8;
 /// Longest payload: what a frame holds, less than the 64 MiB that a frame may have.
 const LONGEST: usize = 32 << 20;
+
+/// Longest frame of a header; one of ours has less than a hundred bytes.
+const LONGEST_HEADER: u32 = 64 << 10;
 
 /// Where a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

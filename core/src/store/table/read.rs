@@ -4,13 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+use rustix::fs::OFlags;
 
 use super::window::Window;
 use super::{
-    BLOCK, END, ENTRY, Header, PER_BLOCK, Place, REFERENCE, SCHEMA, START, TRAILER, u32_at, u64_at,
+    BLOCK, END, ENTRY, FRAME, Header, LONGEST, LONGEST_HEADER, PER_BLOCK, Place, REFERENCE, SCHEMA,
+    START, TRAILER, u32_at, u64_at,
 };
 use crate::identity::Digest;
 use crate::segment::read_frames;
+use crate::store::shelf::is_gone;
 
 /// An open table.
 #[derive(Debug)]
@@ -20,9 +24,22 @@ pub(crate) struct Table {
     length: u64,
     count: u64,
     index: u64,
-    /// The first damage that a read met.
-    damage: Mutex<Option<String>>,
+    /// What a read met first that it could not give; what cannot be read before what is damaged.
+    noted: Mutex<Option<Noted>>,
 }
+
+/// What a read could not give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// A part is not what was written.
+    Damage(String),
+    /// A part could not be read, though it may be another time.
+    Failure(String),
+}
+
+/// A file whose name begins so cannot be read any more after it was opened.
+#[cfg(test)]
+pub(crate) const UNREADABLE: &str = "unreadable-";
 
 /// A file that is no table, or none for this program.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +71,17 @@ pub(super) type Parts<'a> = (Place, &'a [u8]);
 impl Table {
     /// Opens the table of that kind at `path`.
     pub(crate) fn open(path: &Path, kind: &str) -> Result<Self, TableError> {
-        let (file, path) = fs::File::open(path)?.into_parts();
-        let length = file.metadata()?.len();
+        // A pipe must not make us wait for a writer.
+        let (file, path) = fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits() as i32)
+            .open(path)?
+            .into_parts();
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(TableError::Foreign);
+        }
+        let length = metadata.len();
         let mut start = [0; START.len()];
         let is_ours = length >= 8 && file.read_exact_at(&mut start, 0).is_ok() && start == *START;
         if length < (START.len() + TRAILER) as u64 {
@@ -86,8 +112,8 @@ impl Table {
         if whole != Some(length) {
             return damaged("its index does not fit into it");
         }
-        let header = u64::from(u32_at(&trailer, 16));
-        if START.len() as u64 + header > index {
+        let header = u32_at(&trailer, 16);
+        if header > LONGEST_HEADER || START.len() as u64 + u64::from(header) > index {
             return damaged("its header does not fit into it");
         }
         let mut begin = vec![0; header as usize];
@@ -100,12 +126,21 @@ impl Table {
             Some(header) if header.schema > SCHEMA => Err(TableError::Newer(header.schema)),
             Some(header) if header.kind != kind => Err(TableError::Foreign),
             Some(_) => Ok(Self {
-                path,
+                #[cfg(test)]
+                file: match path.file_name().and_then(|name| name.to_str()) {
+                    // Its first page is never there, so that reading it is an error.
+                    Some(name) if name.starts_with(UNREADABLE) => {
+                        fs::File::open("/proc/self/mem")?.into_parts().0
+                    }
+                    _ => file,
+                },
+                #[cfg(not(test))]
                 file,
+                path,
                 length,
                 count,
                 index,
-                damage: Mutex::new(None),
+                noted: Mutex::new(None),
             }),
         }
     }
@@ -125,19 +160,36 @@ impl Table {
         self.length
     }
 
-    /// Returns the first damage that a read met, if one did.
-    pub(crate) fn damage(&self) -> Option<String> {
-        self.damage
+    /// Returns what a read met that it could not give, if one did.
+    pub(crate) fn noted(&self) -> Option<Noted> {
+        self.noted
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone()
     }
 
+    /// Returns whether a read has failed.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        matches!(self.noted(), Some(Noted::Failure(_)))
+    }
+
+    /// Notes damage.
     pub(crate) fn note(&self, what: &str) {
-        self.damage
+        self.keep(Noted::Damage(what.to_owned()));
+    }
+
+    fn keep(&self, noted: Noted) {
+        let mut before = self
+            .noted
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .get_or_insert_with(|| what.to_owned());
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let comes_first = matches!(
+            (&*before, &noted),
+            (None, _) | (Some(Noted::Damage(_)), Noted::Failure(_))
+        );
+        if comes_first {
+            *before = Some(noted);
+        }
     }
 
     /// Returns the number of blocks of the index.
@@ -171,6 +223,10 @@ impl Table {
         window: &'a mut Window,
         place: Place,
     ) -> io::Result<Option<&'a [u8]>> {
+        if place.length as usize > LONGEST + FRAME as usize {
+            self.note("a record in it is damaged");
+            return Ok(None);
+        }
         let read = window.read(&self.file, place.offset, place.length as usize, self.index);
         let Some(bytes) = self.present(read)? else {
             return Ok(None);
@@ -211,7 +267,8 @@ impl Table {
         Ok(self.frame(&mut window, place)?.map(<[u8]>::to_vec))
     }
 
-    /// A file that ends too early was cut after it was opened: damage, not a failure.
+    /// A file that ends too early was cut after it was opened: damage, not a failure. One that is gone is none
+    /// either: its records are in another.
     fn present<T>(&self, read: io::Result<T>) -> io::Result<Option<T>> {
         match read {
             Ok(read) => Ok(Some(read)),
@@ -219,7 +276,12 @@ impl Table {
                 self.note("it ends too early");
                 Ok(None)
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                if !is_gone(&error) {
+                    self.keep(Noted::Failure(error.to_string()));
+                }
+                Err(error)
+            }
         }
     }
 }

@@ -20,6 +20,9 @@ pub(crate) struct Found<'a> {
 /// evenly spread must not make it slow.
 const GUESSES: u32 = 4;
 
+/// How many damaged blocks a search goes round in each direction.
+const AROUND: u64 = 8;
+
 /// A search through the index that remembers the block read last.
 struct Search<'a> {
     table: &'a Table,
@@ -46,8 +49,21 @@ impl Search<'_> {
         self.block.len() / ENTRY
     }
 
-    /// Returns the position in the index of the first entry whose key is not below `key`; none where a
-    /// damaged block is in the way.
+    /// Makes a block the current one that is whole: this one, or the nearest above it and below `high`, or the
+    /// nearest below it and not below `low`. None where only damaged ones are near.
+    fn load_near(&mut self, number: u64, low: u64, high: u64) -> io::Result<Option<u64>> {
+        let above = number..high.min(number.saturating_add(AROUND));
+        let below = (low.max(number.saturating_sub(AROUND))..number).rev();
+        for near in above.chain(below) {
+            if self.load(near)? {
+                return Ok(Some(near));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the position in the index of the first entry whose key is not below `key`, or one where there is
+    /// no such key where it is in a damaged block; none where too many damaged blocks are in the way.
     fn lower_bound(&mut self, key: &Digest) -> io::Result<Option<u64>> {
         let wanted = spread(key);
         let (mut low, mut high) = (0, self.table.blocks());
@@ -62,9 +78,13 @@ impl Search<'_> {
                 u64::midpoint(low, high)
             };
             guesses += 1;
-            if !self.load(guess)? {
+            let Some(guess) = self.load_near(guess, low, high)? else {
+                if high - low <= AROUND {
+                    low = high;
+                    break;
+                }
                 return Ok(None);
-            }
+            };
             let (first, last) = (entry(&self.block, 0), entry(&self.block, self.count() - 1));
             if last.key < *key {
                 (low, least) = (guess + 1, spread(&last.key));
