@@ -150,7 +150,7 @@ def value(kind, item, context):
 
 def tree(entries):
     """Returns the content of a directory. Each entry has a `name` (or `name_hex`), and either the text of a
-    `file`, the entries of a `directory`, or the target of a `link` that leads nowhere or around."""
+    `file`, the entries of a `directory`, or the target of a `link` that is not followed."""
 
     def described(entry):
         name = bytes.fromhex(entry["name_hex"]) if "name_hex" in entry else entry["name"].encode()

@@ -35,6 +35,14 @@ pub enum ContentError {
         /// The file or directory.
         path: PathBuf,
     },
+    /// It has too many entries.
+    #[error("`{}` has more than {most} entries, with what links in it lead to; give a smaller directory, or declare it as a `path`, whose content is not read", path.display())]
+    TooMany {
+        /// The directory.
+        path: PathBuf,
+        /// The most that are read.
+        most: usize,
+    },
     /// What was hashed could not be remembered. It is hashed again next time.
     #[error("could not write what is known of files to `{}`", path.display())]
     Memory {
@@ -51,7 +59,9 @@ impl From<ContentError> for io::Error {
         let kind = match &error {
             ContentError::Io { source, .. } | ContentError::Memory { source, .. } => source.kind(),
             ContentError::Missing { .. } => io::ErrorKind::NotFound,
-            ContentError::Special { .. } => io::ErrorKind::InvalidInput,
+            ContentError::Special { .. } | ContentError::TooMany { .. } => {
+                io::ErrorKind::InvalidInput
+            }
             ContentError::Changed { .. } => io::ErrorKind::ResourceBusy,
         };
         Self::new(kind, error)

@@ -8,7 +8,8 @@ use blake3::hazmat::{
 };
 use fs_err as fs;
 
-use super::walk::FoundFile;
+use super::tree::FoundFile;
+use super::walk::open;
 use super::work::Work;
 use super::{ContentError, FileSignature};
 use crate::identity::Digest;
@@ -39,7 +40,7 @@ fn with_piece<T>(
 }
 
 /// Hashes a part of a file that is a subtree.
-fn subtree(file: &File, offset: u64, length: u64, work: &Work) -> io::Result<ChainingValue> {
+fn subtree(file: &File, offset: u64, length: u64, work: Work) -> io::Result<ChainingValue> {
     if length <= PIECE {
         return with_piece(file, offset, length, |piece| {
             blake3::Hasher::new()
@@ -56,7 +57,7 @@ fn halves(
     file: &File,
     offset: u64,
     length: u64,
-    work: &Work,
+    work: Work,
 ) -> io::Result<(ChainingValue, ChainingValue)> {
     let middle = left_subtree_len(length);
     let left = || subtree(file, offset, middle, work);
@@ -70,7 +71,7 @@ fn halves(
 }
 
 /// Returns the BLAKE3 digest of the first `length` bytes of a file.
-fn whole(file: &File, length: u64, work: &Work) -> io::Result<Digest> {
+fn whole(file: &File, length: u64, work: Work) -> io::Result<Digest> {
     if length <= PIECE {
         return with_piece(file, 0, length, |piece| blake3::hash(piece).into());
     }
@@ -79,7 +80,7 @@ fn whole(file: &File, length: u64, work: &Work) -> io::Result<Digest> {
 }
 
 /// Hashes a file that was found. It must be the same before and after.
-pub(super) fn digest(found: &FoundFile, work: &Work) -> Result<Digest, ContentError> {
+pub(super) fn digest(found: &FoundFile, work: Work) -> Result<Digest, ContentError> {
     let failed = || ContentError::io(&found.path);
     let is_same = |metadata: &std::fs::Metadata| {
         metadata.dev() == found.device && FileSignature::new(metadata) == found.signature
@@ -87,8 +88,8 @@ pub(super) fn digest(found: &FoundFile, work: &Work) -> Result<Digest, ContentEr
     let changed = || ContentError::Changed {
         path: found.path.clone(),
     };
-    let (file, _) = fs::File::open(&found.path).map_err(failed())?.into_parts();
-    if !is_same(&file.metadata().map_err(failed())?) {
+    let (file, before) = open(&found.path)?;
+    if !is_same(&before) {
         return Err(changed());
     }
     let digest = whole(&file, found.signature.size, work).map_err(failed())?;

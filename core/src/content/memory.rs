@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::ContentError;
-use super::walk::FoundFile;
+use super::tree::FoundFile;
 use crate::identity::{Digest, Encoder, digest_of};
 use crate::store::shelf::{Opened, Shelf};
 use crate::store::table::{Place, Row};

@@ -11,6 +11,7 @@ mod read;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod walk;
 mod work;
 

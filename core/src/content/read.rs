@@ -4,7 +4,8 @@ use std::path::Path;
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use super::walk::{FoundFile, Node, files, walk};
+use super::tree::{Entry, FoundFile, Node, Tree};
+use super::walk::walk_each;
 use super::work::Work;
 use super::{ContentError, FileSignature, Memory, Signature, file};
 use crate::identity::{Digest, Encoder, digest_of};
@@ -70,16 +71,32 @@ pub fn read_each<P: AsRef<Path> + Sync>(
     paths: &[P],
     memory: Option<&Memory>,
 ) -> Vec<Result<Content, ContentError>> {
-    Work::for_paths(paths).run(|work| {
-        let nodes = work.each(paths, |path| walk(path.as_ref(), work));
-        let mut found = Vec::new();
-        for node in nodes.iter().flatten() {
-            files(node, &mut found);
-        }
-        let digests = digests(&found, memory, work);
-        work.each(&nodes, |node| {
-            content(node.as_ref().map_err(Clone::clone)?, &digests)
-        })
+    let mut contents = read_once(paths, memory);
+    let has_changed = |position: &usize| {
+        let content = &contents[*position];
+        matches!(content, Err(ContentError::Changed { .. }))
+    };
+    // What was only just finished when it was looked at is whole by now.
+    let again: Vec<usize> = (0..paths.len()).filter(has_changed).collect();
+    let changed: Vec<&Path> = again.iter().map(|at| paths[*at].as_ref()).collect();
+    for (position, content) in again.into_iter().zip(read_once(&changed, memory)) {
+        contents[position] = content;
+    }
+    contents
+}
+
+fn read_once<P: AsRef<Path> + Sync>(
+    paths: &[P],
+    memory: Option<&Memory>,
+) -> Vec<Result<Content, ContentError>> {
+    let nodes = walk_each(paths);
+    let mut found = Vec::new();
+    for node in nodes.iter().flatten() {
+        node.files(&mut found);
+    }
+    let digests = digests(&found, memory);
+    Work::on(found.len(), 0).each(&nodes, |node| {
+        content(node.as_ref().map_err(Clone::clone)?, &digests)
     })
 }
 
@@ -87,7 +104,7 @@ pub fn read_each<P: AsRef<Path> + Sync>(
 type Digests = HashMap<(u64, FileSignature), Result<Digest, ContentError>>;
 
 /// Hashes files that are not remembered, each once.
-fn digests(found: &[&FoundFile], memory: Option<&Memory>, work: &Work) -> Digests {
+fn digests(found: &[&FoundFile], memory: Option<&Memory>) -> Digests {
     let mut digests = Digests::with_capacity(found.len());
     let mut files: Vec<&FoundFile> = Vec::with_capacity(found.len());
     let mut seen = std::collections::HashSet::with_capacity(found.len());
@@ -107,6 +124,9 @@ fn digests(found: &[&FoundFile], memory: Option<&Memory>, work: &Work) -> Digest
         }
     }
     let now = memory.map(Memory::now);
+    let sizes = missing.iter().map(|file| file.signature.size);
+    let size = sizes.fold(0, u64::saturating_add);
+    let work = Work::on(missing.len(), size);
     let hashed = work.each(&missing, |found| file::digest(found, work));
     for (file, digest) in missing.into_iter().zip(hashed) {
         if let (Some(memory), Some(now), Ok(digest)) = (memory, now, &digest) {
@@ -119,14 +139,8 @@ fn digests(found: &[&FoundFile], memory: Option<&Memory>, work: &Work) -> Digest
 
 fn content(node: &Node, digests: &Digests) -> Result<Content, ContentError> {
     let (kind, digest) = match node {
-        Node::File(file) => {
-            let digest = digests
-                .get(&(file.device, file.signature))
-                .expect("each file that was found has an outcome");
-            (Kind::File, digest.clone()?)
-        }
-        Node::Directory { .. } => (Kind::Directory, tree(node, digests)?),
-        Node::Link(_) => unreachable!("the path itself is followed"),
+        Node::File(file) => (Kind::File, of_file(file, digests)?),
+        Node::Directory(tree) => (Kind::Directory, of_tree(tree, digests)?),
     };
     Ok(Content {
         kind,
@@ -135,33 +149,36 @@ fn content(node: &Node, digests: &Digests) -> Result<Content, ContentError> {
     })
 }
 
-/// The digest of a directory that was walked. It must be the same as when the walk began.
-fn tree(node: &Node, digests: &Digests) -> Result<Digest, ContentError> {
-    let Node::Directory {
-        path,
-        signature,
-        entries,
-    } = node
-    else {
-        return content(node, digests).map(|content| content.digest);
-    };
-    let mut encoder = Encoder::tagged(1 + entries.len(), "reflow/tree/1");
-    for (name, node) in entries {
-        encoder.array(3).byte_string(name);
-        match node {
-            Node::File(_) => encoder.text("file"),
-            Node::Directory { .. } => encoder.text("directory"),
-            Node::Link(_) => encoder.text("link"),
-        };
-        match node {
-            Node::Link(target) => encoder.byte_string(target),
-            node => encoder.byte_string(tree(node, digests)?.as_bytes()),
-        };
-    }
-    let after = fs::metadata(path).map_err(ContentError::io(path))?;
-    if FileSignature::new(&after) == *signature {
-        Ok(digest_of(&encoder))
-    } else {
-        Err(ContentError::Changed { path: path.clone() })
-    }
+fn of_file(file: &FoundFile, digests: &Digests) -> Result<Digest, ContentError> {
+    let digest = digests.get(&(file.device, file.signature)).cloned();
+    digest.expect("each file that was found has an outcome")
+}
+
+/// The digest of a directory that was walked. Each in it must be the same as when it was listed.
+fn of_tree(tree: &Tree, digests: &Digests) -> Result<Digest, ContentError> {
+    tree.fold(Digest::from_bytes([0; 32]), |directory, below| {
+        let entries = &directory.entries;
+        let mut encoder = Encoder::tagged(1 + entries.len(), "reflow/tree/1");
+        for (name, entry) in entries {
+            encoder.array(3).byte_string(name);
+            match entry {
+                Entry::File(file) => {
+                    let digest = of_file(file, digests)?;
+                    encoder.text("file").byte_string(digest.as_bytes())
+                }
+                Entry::Directory(position) => {
+                    let digest = &below[*position];
+                    encoder.text("directory").byte_string(digest.as_bytes())
+                }
+                Entry::Link(target) => encoder.text("link").byte_string(target),
+            };
+        }
+        let path = &directory.path;
+        let after = fs::metadata(path).map_err(ContentError::io(path))?;
+        if FileSignature::new(&after) == directory.signature {
+            Ok(digest_of(&encoder))
+        } else {
+            Err(ContentError::Changed { path: path.clone() })
+        }
+    })
 }

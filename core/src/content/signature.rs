@@ -4,7 +4,8 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::ContentError;
-use super::walk::{Node, walk};
+use super::tree::{Entry, Node, Tree};
+use super::walk::walk_each;
 use super::work::Work;
 use crate::identity::{Digest, Encoder, digest_of};
 
@@ -72,8 +73,17 @@ impl Signature {
     ///
     /// Those of [`read`](super::read), except for what reading files may give.
     pub fn of(path: &Path) -> Result<Self, ContentError> {
-        let work = Work::for_paths(&[path]);
-        work.run(|work| Ok(Self::of_node(&walk(path, work)?)))
+        let mut signatures = Self::of_each(&[path]);
+        signatures.pop().expect("one path has one signature")
+    }
+
+    /// Returns the signatures of what is at the paths, in their order, as [`Signature::of`] does: where these
+    /// are many, on several threads.
+    pub fn of_each<P: AsRef<Path> + Sync>(paths: &[P]) -> Vec<Result<Self, ContentError>> {
+        let nodes = walk_each(paths);
+        Work::on(nodes.len(), 0).each(&nodes, |node| {
+            Ok(Self::of_node(node.as_ref().map_err(Clone::clone)?))
+        })
     }
 
     /// Returns whether another one differs in nothing but the ctime: what else changes that is the name, the
@@ -89,39 +99,45 @@ impl Signature {
     pub(super) fn of_node(node: &Node) -> Self {
         match node {
             Node::File(file) => Self::File(file.signature),
-            node => Self::Tree {
-                whole: tree(node, false),
-                alike: tree(node, true),
+            Node::Directory(tree) => Self::Tree {
+                whole: of_tree(tree, false),
+                alike: of_tree(tree, true),
             },
         }
     }
 }
 
-/// The digest over the signatures of a tree, with or without the times of changes.
-fn tree(node: &Node, alike: bool) -> Digest {
-    let mut encoder;
-    match node {
-        Node::File(file) => {
-            let signature = if alike {
-                file.signature.without_ctime()
-            } else {
-                file.signature
+/// The digest over the signatures in a tree, with or without the times of changes.
+fn of_tree(tree: &Tree, alike: bool) -> Digest {
+    let digest = tree.fold(Digest::from_bytes([0; 32]), |directory, below| {
+        let mut encoder = Encoder::tagged(1 + directory.entries.len(), "reflow/signature-tree/1");
+        for (name, entry) in &directory.entries {
+            let digest = match entry {
+                Entry::File(file) => of_file(file.signature, alike),
+                Entry::Directory(position) => below[*position],
+                Entry::Link(target) => {
+                    let mut encoder = Encoder::tagged(2, "reflow/signature-link/1");
+                    encoder.byte_string(target);
+                    digest_of(&encoder)
+                }
             };
-            encoder = Encoder::tagged(2, "reflow/signature/1");
-            encoder.text(&Signature::File(signature).to_string());
+            encoder.array(2).byte_string(name);
+            encoder.byte_string(digest.as_bytes());
         }
-        Node::Link(target) => {
-            encoder = Encoder::tagged(2, "reflow/signature-link/1");
-            encoder.byte_string(target);
-        }
-        Node::Directory { entries, .. } => {
-            encoder = Encoder::tagged(1 + entries.len(), "reflow/signature-tree/1");
-            for (name, node) in entries {
-                encoder.array(2).byte_string(name);
-                encoder.byte_string(tree(node, alike).as_bytes());
-            }
-        }
-    }
+        Ok::<_, std::convert::Infallible>(digest_of(&encoder))
+    });
+    let Ok(digest) = digest;
+    digest
+}
+
+fn of_file(signature: FileSignature, alike: bool) -> Digest {
+    let signature = if alike {
+        signature.without_ctime()
+    } else {
+        signature
+    };
+    let mut encoder = Encoder::tagged(2, "reflow/signature/1");
+    encoder.text(&Signature::File(signature).to_string());
     digest_of(&encoder)
 }
 

@@ -1,4 +1,3 @@
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,6 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::identity::{Digest, Encoder, digest_of};
+
+mod links;
 
 /// An entry of a directory, as the definition has it.
 enum Entry<'a> {
@@ -100,53 +101,78 @@ fn a_name_need_not_be_text() {
     assert_eq!(digest(&root), tree(&[(name, Entry::File(b"odd"))]));
 }
 
+#[cfg(target_os = "linux")]
 #[test]
-fn links_are_followed_but_for_those_that_lead_nowhere_or_back() {
-    let (dir, root) = directory();
-    fs::create_dir(dir.path().join("elsewhere")).unwrap();
-    fs::write(dir.path().join("elsewhere/f"), "far").unwrap();
-    fs::create_dir(root.join("sub")).unwrap();
-    fs::write(root.join("sub/g"), "near").unwrap();
-    symlink("sub/g", root.join("to-file")).unwrap();
-    symlink("../elsewhere", root.join("to-directory")).unwrap();
-    symlink("gone", root.join("to-nothing")).unwrap();
-    symlink("to-file/x", root.join("through-a-file")).unwrap();
-    symlink("round", root.join("round")).unwrap();
-    symlink("..", root.join("sub/up")).unwrap();
-    symlink("../..", root.join("sub/above")).unwrap();
-    let elsewhere = tree(&[(b"f", Entry::File(b"far"))]);
-    let sub = tree(&[
-        (b"above", Entry::Link("../..")),
-        (b"g", Entry::File(b"near")),
-        (b"up", Entry::Link("..")),
-    ]);
-    let expected = tree(&[
-        (b"round", Entry::Link("round")),
-        (b"sub", Entry::Directory(sub)),
-        (b"through-a-file", Entry::Link("to-file/x")),
-        (b"to-directory", Entry::Directory(elsewhere)),
-        (b"to-file", Entry::File(b"near")),
-        (b"to-nothing", Entry::Link("gone")),
-    ]);
-    assert_eq!(digest(&root), expected);
-    // What leads to a directory from outside is that directory.
-    symlink("data", dir.path().join("link")).unwrap();
-    assert_eq!(digest(&dir.path().join("link")), expected);
+fn however_many_ask_at_once_the_threads_are_those_of_the_process() {
+    let (_dir, root) = directory();
+    for n in 0..40 {
+        fs::write(root.join(format!("f{n}")), vec![n; 100_000]).unwrap();
+    }
+    let most = std::thread::available_parallelism().unwrap().get().max(8);
+    let content_threads = || {
+        let tasks = fs::read_dir("/proc/self/task").unwrap();
+        let names = tasks.filter_map(|task| fs::read(task.unwrap().path().join("comm")).ok());
+        names.filter(|name| name.starts_with(b"content-")).count()
+    };
+    let mut seen = 0;
+    std::thread::scope(|scope| {
+        let askers: Vec<_> = (0..20)
+            .map(|_| scope.spawn(|| read(&root).unwrap()))
+            .collect();
+        while askers.iter().any(|asker| !asker.is_finished()) {
+            seen = seen.max(content_threads());
+        }
+    });
+    assert!(seen <= most, "{seen}");
 }
 
 #[test]
-fn two_directories_that_lead_to_each_other_come_to_an_end() {
+fn a_file_that_was_finished_while_it_was_looked_at_is_read_again() {
     let (_dir, root) = directory();
-    fs::create_dir(root.join("a")).unwrap();
-    fs::create_dir(root.join("b")).unwrap();
-    symlink("../b", root.join("a/to-b")).unwrap();
-    symlink("../a", root.join("b/to-a")).unwrap();
-    let in_b = tree(&[(b"to-a", Entry::Link("../a"))]);
-    let in_a = tree(&[(b"to-b", Entry::Link("../b"))]);
-    let a = tree(&[(b"to-b", Entry::Directory(in_b))]);
-    let b = tree(&[(b"to-a", Entry::Directory(in_a))]);
-    let expected = tree(&[(b"a", Entry::Directory(a)), (b"b", Entry::Directory(b))]);
-    assert_eq!(digest(&root), expected);
+    let path = root.join("file");
+    fs::write(&path, "half").unwrap();
+    let writes = [path.clone(), root.join("another")];
+    for asked in [&path, &root] {
+        // The clock is read after the walk and before the content.
+        let written = AtomicBool::new(false);
+        let writes = writes.clone();
+        let memory = Memory::with_clock(None, move || {
+            if !written.swap(true, Ordering::Relaxed) {
+                for path in &writes {
+                    let old = fs::read(path).unwrap_or_default();
+                    fs::write(path, [&old[..], b" and whole"].concat()).unwrap();
+                }
+            }
+            later()
+        });
+        let content = read_all(&[asked], &memory).unwrap()[0];
+        assert_eq!(content, read(asked).unwrap());
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_is_remembered_is_opened_before_it_is_believed() {
+    use rustix::fs::inotify;
+    let (_dir, root) = directory();
+    let path = root.join("file");
+    fs::write(&path, "content").unwrap();
+    let memory = Memory::with_clock(None, later);
+    read_all(&[&path], &memory).unwrap();
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+    inotify::add_watch(&watch, &path, inotify::WatchFlags::OPEN).unwrap();
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+    let mut opened = move || {
+        let mut events = inotify::Reader::new(&watch, &mut buffer);
+        events.next().is_ok()
+    };
+    assert!(!opened());
+    // A client of a shared file system asks the server when a file is opened, and else tells what it knew.
+    read_all(&[&path], &memory).unwrap();
+    assert!(opened());
+    while opened() {}
+    Signature::of(&path).unwrap();
+    assert!(opened());
 }
 
 #[test]
@@ -231,8 +257,8 @@ fn what_is_remembered_is_not_read_again() {
     let real = digest(&path);
     // Remembered wrongly on purpose: whoever gets this has not read the file.
     let false_digest: Digest = blake3::hash(b"something else").into();
-    let walked = walk::walk(&path, &work::Work::for_paths(&[&path])).unwrap();
-    let walk::Node::File(found) = walked else {
+    let walked = walk::walk(&path, 1).unwrap();
+    let tree::Node::File(found) = walked else {
         panic!("it is a file");
     };
     let memory = Memory::with_clock(Some(&store), later);

@@ -155,9 +155,9 @@ impl Identifier {
             };
             (&file.path, note)
         });
-        let given: Vec<_> = plain.chain(given).collect();
-        for (path, note) in given {
-            let now = Signature::of(Path::new(path)).ok();
+        let (paths, notes): (Vec<_>, Vec<_>) = plain.chain(given).unzip();
+        let now = Signature::of_each(&paths).into_iter().map(Result::ok);
+        for ((path, note), now) in paths.into_iter().zip(notes).zip(now) {
             if note.is_some_and(|note| !is_as_noted(path, note, now.as_ref())) {
                 unfit = Some(format!("`{path}` has changed since its content was read"));
             }
@@ -183,8 +183,9 @@ impl Identifier {
         let Some(mut identified) = identified else {
             return;
         };
-        for (path, before) in &identified.files {
-            let now = Signature::of(Path::new(path)).ok();
+        let paths: Vec<&String> = identified.files.keys().collect();
+        let now = Signature::of_each(&paths).into_iter().map(Result::ok);
+        for ((path, before), now) in identified.files.iter().zip(now) {
             let is_untouched = match (&now, before) {
                 // A link to it, or other permissions, change nothing that counts.
                 (Some(now), Some(before)) => now.is_alike(before),
