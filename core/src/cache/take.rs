@@ -69,18 +69,19 @@ impl Taker<'_> {
             let parts = elements.chunks(size).zip(candidates.chunks(size));
             let threads: Vec<_> = parts
                 .map(|(elements, candidates)| {
-                    (
-                        elements.len(),
-                        scope.spawn(move || take(elements, candidates)),
-                    )
+                    let work = move || take(elements, candidates);
+                    let thread = std::thread::Builder::new().spawn_scoped(scope, work);
+                    (elements, candidates, thread)
                 })
                 .collect();
             let mut found = Vec::with_capacity(elements.len());
-            for (count, thread) in threads {
-                match thread.join() {
-                    Ok(part) => found.extend(part),
+            for (elements, candidates, thread) in threads {
+                match thread.map(std::thread::ScopedJoinHandle::join) {
+                    Ok(Ok(part)) => found.extend(part),
                     // What could not be looked at is not used.
-                    Err(_) => found.extend((0..count).map(|_| None)),
+                    Ok(Err(_)) => found.extend(elements.iter().map(|_| None)),
+                    // A limit on processes makes it slower, and is no reason to fail.
+                    Err(_) => found.extend(take(elements, candidates)),
                 }
             }
             found
@@ -199,12 +200,19 @@ impl Taker<'_> {
         Ok(now == candidate.entry.digests.whole)
     }
 
-    /// Returns a value that this run can read: one in a file of its own is checked against its digest and
-    /// copied.
+    /// Returns a value that this run can read: one in a file of its own is checked against its digest, also
+    /// where it stays, and copied.
     fn copied(&self, there: &ValueStore, value: &ValueRef) -> io::Result<ValueRef> {
         match value {
-            ValueRef::Stored { .. } if self.copies => self.dir.values().put(there.read(value)?),
-            value => Ok(value.clone()),
+            ValueRef::Stored { .. } => {
+                let json = there.read(value)?;
+                if self.copies {
+                    self.dir.values().put(json)
+                } else {
+                    Ok(value.clone())
+                }
+            }
+            ValueRef::Inline { .. } => Ok(value.clone()),
         }
     }
 }

@@ -106,7 +106,7 @@ pub fn preview(
     scheduler: &dyn Scheduler,
     services: &Services,
 ) -> Result<Preview, EngineError> {
-    let files = user_files(&request)?;
+    let (files, _) = user_files(&request)?;
     let path = RunDir::foresee(&request.run_dir)?;
     let launcher = launcher(request.program.as_deref(), &request.launcher, |program| {
         pinned(&path, program)

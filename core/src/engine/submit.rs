@@ -76,7 +76,10 @@ pub async fn submit(
     if request.program.is_none() && request.launcher.is_empty() {
         return Err(unknown_launcher());
     }
-    let user_files = user_files(&request)?;
+    let (user_files, memory) = user_files(&request)?;
+    if let Err(error) = memory.publish() {
+        tracing::warn!(%error, "the digests of files are not remembered");
+    }
     let path = RunDir::prepare(&request.run_dir)?;
     let launcher = launcher(request.program.as_deref(), &request.launcher, |program| {
         pin(&path, program)
@@ -119,18 +122,15 @@ pub async fn submit(
     }
 }
 
-/// Reads the content of the user's files.
-pub(super) fn user_files(request: &SubmitRequest) -> Result<UserFiles, EngineError> {
+/// Reads the content of the user's files. Returns with them what was read, to be published for later runs.
+pub(super) fn user_files(request: &SubmitRequest) -> Result<(UserFiles, Memory), EngineError> {
     let memory = Memory::new(request.cache.store.as_deref());
     let files = UserFiles::read(&request.graph, &request.parameters, &memory).map_err(|error| {
         use std::error::Error as _;
         let cause = error.source().map(|cause| format!(": {cause}"));
         EngineError::Invalid(format!("{error}{}", cause.unwrap_or_default()))
     })?;
-    if let Err(error) = memory.publish() {
-        tracing::warn!(%error, "the digests of files are not remembered");
-    }
-    Ok(files)
+    Ok((files, memory))
 }
 
 /// Returns the record of a run.
