@@ -4,9 +4,10 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::Reason;
 use super::facts::{Facts, Stored};
 use super::inputs::{Given, InputDifferences, differences};
-use super::{Reason, parts};
+use super::parts::{self, TaskSide};
 use crate::cache::UserFiles;
 use crate::engine::State;
 use crate::id::RunId;
@@ -16,6 +17,9 @@ use crate::workflow::{Graph, TaskIndex};
 
 /// Most earlier runs that are compared with.
 const MOST: usize = 20;
+
+/// Most of them whose results are read for one task: those whose declaration and parameters differ least.
+const MOST_READ: usize = 4;
 
 /// An earlier run. Its state is read when a task of it is compared with.
 #[derive(Debug)]
@@ -33,6 +37,7 @@ pub(super) struct Nearest {
     /// The position of the run.
     pub(super) run: usize,
     pub(super) task: TaskIndex,
+    /// Of the return type and the parameters.
     pub(super) reasons: Vec<Reason>,
     pub(super) inputs: InputDifferences,
 }
@@ -95,6 +100,30 @@ fn open(path: &Path, id: &RunId) -> Option<Earlier> {
 }
 
 impl Earlier {
+    /// Returns the task that is the same as one of another workflow, as far as it is known without its state.
+    fn side_like(&self, graph: &Graph, task: TaskIndex) -> Option<TaskSide<'_>> {
+        Some(TaskSide {
+            graph: &self.graph,
+            task: task_like(&self.graph, graph, task)?,
+            parameters: &self.dir.record().parameters,
+            files: &self.files,
+        })
+    }
+
+    /// Returns what the elements of a task were given, where it came to have any.
+    fn given(&mut self, task: TaskIndex) -> io::Result<Option<Vec<Given>>> {
+        tracing::debug!(run = %self.dir.record().run_id, "an earlier run is read");
+        let mut facts = self.facts()?;
+        let has_elements = facts.width(task).is_some();
+        has_elements.then(|| facts.given(task)).transpose()
+    }
+
+    /// Frees what was read of the run.
+    fn forget(&mut self) {
+        self.state = None;
+        self.results = Stored::of(&self.dir);
+    }
+
     /// Returns what is known of the run.
     pub(super) fn facts(&mut self) -> io::Result<Facts<'_>> {
         if self.state.is_none() {
@@ -110,45 +139,49 @@ impl Earlier {
     }
 }
 
-/// Returns the earlier run that `elements` of a task differ least from, the newest of these.
+/// Returns the earlier run that `elements` of a task differ least from, the newest of these; or, where there
+/// is none, the newest that could not be read.
 pub(super) fn nearest(
     runs: &mut [Earlier],
     now: &Facts<'_>,
     task: TaskIndex,
     given: &[Given],
     elements: &[u32],
-) -> Option<Nearest> {
+) -> Result<Nearest, Option<RunId>> {
     let mut candidates = Vec::new();
-    for (position, run) in runs.iter_mut().enumerate() {
-        let Ok(facts) = run.facts() else {
+    for (position, run) in runs.iter().enumerate() {
+        let Some(side) = run.side_like(now.graph, task) else {
             continue;
         };
-        let Some(like) = facts.task_like(now.graph, task) else {
-            continue;
-        };
-        // What never came to have elements says nothing.
-        if facts.width(like).is_some() {
-            let reasons = parts::differences(facts.side(like), now.side(task));
-            candidates.push((reasons, position, like));
-        }
+        let declared = parts::declarations(side.declared(), now.side(task).declared());
+        let reasons = parts::differences(side, now.side(task));
+        candidates.push((declared.len() + reasons.len(), position, side.task, reasons));
     }
-    candidates.sort_by_key(|(reasons, position, _)| (reasons.len(), *position));
+    candidates.sort_by_key(|(parts, position, ..)| (*parts, *position));
     let mut best: Option<(usize, Nearest)> = None;
-    for (reasons, position, like) in candidates {
-        if best
-            .as_ref()
-            .is_some_and(|(parts, _)| *parts < reasons.len())
-        {
-            break;
-        }
-        let old = runs[position]
-            .facts()
-            .and_then(|mut facts| facts.given(like));
-        let Ok(old) = old else {
-            continue;
+    let mut unreadable = None;
+    let mut read = 0;
+    for (own, position, like, reasons) in candidates {
+        // Reading a run takes longer than all else here.
+        let is_worse = |(least, nearest): &(usize, Nearest)| {
+            read >= MOST_READ || (own, position) >= (*least, nearest.run)
         };
-        let inputs = differences(&old, given.to_vec());
-        let parts = reasons.len() + inputs.parts(elements.iter().copied());
+        if best.as_ref().is_some_and(is_worse) {
+            continue;
+        }
+        let inputs = match runs[position].given(like) {
+            Ok(Some(old)) => differences(&old, given.to_vec()),
+            // What never came to have elements says nothing.
+            Ok(None) => continue,
+            Err(error) => {
+                let run = runs[position].dir.record().run_id.clone();
+                tracing::debug!(%run, %error, "an earlier run cannot be read");
+                unreadable = unreadable.or(Some(run));
+                continue;
+            }
+        };
+        read += 1;
+        let parts = own + inputs.parts(elements.iter().copied());
         let is_better = match &best {
             Some((least, nearest)) => (parts, position) < (*least, nearest.run),
             None => true,
@@ -163,5 +196,24 @@ pub(super) fn nearest(
             best = Some((parts, nearest));
         }
     }
-    best.map(|(_, nearest)| nearest)
+    let best = best.map(|(_, nearest)| nearest);
+    for (position, run) in runs.iter_mut().enumerate() {
+        if best.as_ref().is_none_or(|best| best.run != position) {
+            run.forget();
+        }
+    }
+    best.ok_or(unreadable)
+}
+
+/// Returns the task of a workflow that is the same as one of another: of that name, or of that name in a flow of
+/// the same name.
+fn task_like(workflow: &Graph, other: &Graph, task: TaskIndex) -> Option<TaskIndex> {
+    let wanted = other.declared(task);
+    workflow.find(wanted.name.as_str()).or_else(|| {
+        let mut tasks = (0..workflow.len() as u32).map(TaskIndex);
+        tasks.find(|task| {
+            let declared = workflow.declared(*task);
+            declared.own_name() == wanted.own_name() && declared.flow == wanted.flow
+        })
+    })
 }

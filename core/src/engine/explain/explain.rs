@@ -1,19 +1,16 @@
 use std::io;
-use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
-use super::earlier::{Earlier, Nearest, earlier, nearest};
+use super::declared::declarations;
+use super::earlier::{Earlier, earlier, nearest};
 use super::facts::{Facts, Results, Stored};
 use super::inputs::ItemDifference;
+use super::not_taken::why_not_taken;
 use super::{ElementExplanation, Explanation, Origin, Reason, TaskExplanation};
-use crate::cache::{UserFiles, is_as_noted};
-use crate::content::Signature;
+use crate::cache::UserFiles;
 use crate::engine::view::View;
 use crate::engine::{ElementState, EngineError, State};
-use crate::rundir::{CacheChoices, RunDir, Verify};
+use crate::rundir::RunDir;
 use crate::store::Catalogue;
-use crate::store::cache::Cache;
 use crate::workflow::{Graph, TaskIndex};
 
 /// Explains the elements of a run, or of one task: whether each was taken from an earlier run or ran, and
@@ -137,102 +134,40 @@ fn one(
         return Ok(explained);
     }
     let given = facts.given(task)?;
-    let Some(near) = nearest(runs, facts, task, &given, &ran) else {
-        explained.reasons.push(Reason::FirstRun);
-        return Ok(explained);
+    let near = match nearest(runs, facts, task, &given, &ran) {
+        Ok(near) => near,
+        Err(unreadable) => {
+            explained.reasons.push(match unreadable {
+                Some(run) => Reason::NotKept {
+                    run,
+                    why: "what it was given cannot be read there".to_owned(),
+                },
+                None => Reason::FirstRun,
+            });
+            return Ok(explained);
+        }
     };
     explained.compared_with = Some(runs[near.run].dir.record().run_id.clone());
+    let mut before = runs[near.run].facts()?;
+    let ran = ran.into_iter().map(|index| (index, near.inputs.of(index)));
+    let ran: Vec<(u32, ItemDifference)> = ran.collect();
+    let pairs = ran.iter().map(|(index, difference)| match difference {
+        ItemDifference::Peer(peer) => (*peer, *index),
+        ItemDifference::Reasons(_) => (*index, *index),
+    });
+    let declared = declarations(&before, near.task, facts, task, pairs);
+    explained.reasons.extend(declared.all);
     explained.reasons.extend(near.reasons.iter().cloned());
     explained.reasons.extend(near.inputs.whole.iter().cloned());
-    let is_all_the_same = explained.reasons.is_empty();
-    let mut before = runs[near.run].facts()?;
-    for index in ran {
-        let reasons = match near.inputs.of(index) {
-            ItemDifference::Reasons(reasons) => reasons,
-            ItemDifference::Peer(peer) if is_all_the_same => {
-                vec![why_not_taken(choices, &mut before, &near, peer)?]
+    for ((index, difference), mut reasons) in ran.into_iter().zip(declared.each) {
+        match difference {
+            ItemDifference::Reasons(others) => reasons.extend(others),
+            ItemDifference::Peer(peer) if explained.reasons.is_empty() && reasons.is_empty() => {
+                reasons.push(why_not_taken(choices, &mut before, near.task, peer));
             }
-            ItemDifference::Peer(_) => Vec::new(),
-        };
+            ItemDifference::Peer(_) => {}
+        }
         explained.elements[index as usize].reasons = reasons;
     }
     Ok(explained)
-}
-
-/// Returns why the result of an element that was given the same was not taken by a run with these choices.
-fn why_not_taken(
-    choices: &CacheChoices,
-    before: &mut Facts<'_>,
-    near: &Nearest,
-    element: u32,
-) -> io::Result<Reason> {
-    let run = before.dir.record().run_id.clone();
-    let not_kept = |why: &str| {
-        Ok(Reason::NotKept {
-            run: run.clone(),
-            why: why.to_owned(),
-        })
-    };
-    let declared = before.graph.declared(near.task);
-    let entry = before.state.task(near.task).elements.get(element as usize);
-    match entry.map(|entry| entry.state) {
-        Some(ElementState::Succeeded | ElementState::Cached) => {}
-        Some(ElementState::Failed) => return not_kept("it failed there"),
-        Some(ElementState::Lost) => return not_kept("it was lost there"),
-        Some(ElementState::Cancelled) => return not_kept("it was cancelled there"),
-        Some(ElementState::Skipped) => return not_kept("it was skipped there"),
-        Some(ElementState::Waiting | ElementState::Queued | ElementState::Running) => {
-            return not_kept("it has not ended there");
-        }
-        None => return not_kept("there is no such element there"),
-    }
-    if !declared.cache.enabled {
-        return not_kept("caching was off there");
-    }
-    let found = before.results.result(before.state, near.task, element)?;
-    let Some((result, values)) = found else {
-        return not_kept("its result is missing there");
-    };
-    if let Some(why) = &result.unfit {
-        return not_kept(why);
-    }
-    let Some(identity) = result.identity else {
-        return not_kept("it has no identity there");
-    };
-    let is_verified = choices.verify == Verify::Content;
-    if let Some(value) = &result.value
-        && declared.returns.has_paths()
-    {
-        let value: Value = serde_json::from_str(&values.read(value)?)?;
-        let mut gone: Option<PathBuf> = None;
-        declared.returns.paths(&value, &mut |_, path| {
-            if gone.is_none() && !Path::new(path).exists() {
-                gone = Some(path.into());
-            }
-        });
-        if let Some(path) = gone {
-            return Ok(Reason::OutputDeleted { run, path });
-        }
-        if let (true, Some(digests)) = (is_verified, &result.digests) {
-            let notes = digests.notes(&values)?;
-            let mut files = declared.returns.files(&value).into_iter().zip(notes);
-            let changed = files.find(|(path, note)| {
-                let now = Signature::of(Path::new(path)).ok();
-                !is_as_noted(path, note, now.as_ref())
-            });
-            if let Some((path, _)) = changed {
-                let path = path.into();
-                return Ok(Reason::OutputChanged { run, path });
-            }
-        }
-    }
-    let is_stored = || {
-        let cache = Cache::new(choices.store.as_deref()?);
-        let found = cache.open(declared.own_name()).ok()?.find(&identity).ok()?;
-        Some(!found.is_empty())
-    };
-    if is_verified && declared.verify && is_stored() == Some(true) {
-        return Ok(Reason::Refused { run });
-    }
-    Ok(Reason::NotFound { run })
 }

@@ -72,19 +72,6 @@ impl Facts<'_> {
         }
     }
 
-    /// Returns the task that is the same as one of another workflow: of that name, or of that name in a flow
-    /// of the same name.
-    pub(super) fn task_like(&self, graph: &Graph, task: TaskIndex) -> Option<TaskIndex> {
-        let wanted = graph.declared(task);
-        self.graph.find(wanted.name.as_str()).or_else(|| {
-            let mut tasks = (0..self.graph.len() as u32).map(TaskIndex);
-            tasks.find(|task| {
-                let declared = self.graph.declared(*task);
-                declared.own_name() == wanted.own_name() && declared.flow == wanted.flow
-            })
-        })
-    }
-
     pub(super) fn name(&self, task: TaskIndex) -> TaskName {
         self.graph.declared(task).name.clone()
     }

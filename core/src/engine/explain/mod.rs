@@ -1,6 +1,7 @@
 //! Why elements were taken from earlier runs, or ran: what of them differs from the nearest earlier run.
 
 mod code;
+mod declared;
 mod earlier;
 #[expect(
     clippy::module_inception,
@@ -9,6 +10,7 @@ mod earlier;
 mod explain;
 mod facts;
 mod inputs;
+mod not_taken;
 mod parts;
 mod reason;
 

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::{Reason, code};
 use crate::cache::UserFiles;
-use crate::workflow::{Bound, Delivery, Graph, ParameterDescription, ParameterKind, TaskIndex};
+use crate::workflow::{
+    Bound, Delivery, Graph, ParameterDescription, ParameterKind, TaskDescription, TaskIndex,
+};
 
 /// A task of a run, and what the user gave it.
 #[derive(Debug, Clone, Copy)]
@@ -17,12 +19,8 @@ pub(super) struct TaskSide<'a> {
     pub(super) files: &'a UserFiles,
 }
 
-/// Returns what differs.
-pub(super) fn differences(before: TaskSide<'_>, after: TaskSide<'_>) -> Vec<Reason> {
-    let (old, new) = (
-        before.graph.declared(before.task),
-        after.graph.declared(after.task),
-    );
+/// Returns what differs in which results count, the version and the code: what an update of a run may change.
+pub(super) fn declarations(old: &TaskDescription, new: &TaskDescription) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if old.cache.shared != new.cache.shared {
         reasons.push(Reason::Shared {
@@ -41,6 +39,13 @@ pub(super) fn differences(before: TaskSide<'_>, after: TaskSide<'_>) -> Vec<Reas
         });
     }
     reasons.extend(code::differences(old, new));
+    reasons
+}
+
+/// Returns what differs in the return type and the parameters.
+pub(super) fn differences(before: TaskSide<'_>, after: TaskSide<'_>) -> Vec<Reason> {
+    let (old, new) = (before.declared(), after.declared());
+    let mut reasons = Vec::new();
     if old.returns != new.returns {
         reasons.push(Reason::ReturnType {
             before: old.returns.to_string(),
@@ -136,6 +141,10 @@ fn is_same(before: &Value, after: &Value) -> bool {
 }
 
 impl<'a> TaskSide<'a> {
+    pub(super) fn declared(self) -> &'a TaskDescription {
+        self.graph.declared(self.task)
+    }
+
     /// Returns how a parameter gets its value, in the words of the definition of identity.
     fn delivery(self, parameter: &ParameterDescription) -> &'static str {
         match &parameter.kind {
