@@ -126,7 +126,7 @@ impl Taker<'_> {
         if returns.has_paths() || self.check.is_some() {
             let mut parsed: Value = serde_json::from_str(&there.read(&value)?)?;
             if let ValueRef::Inline { json, .. } = &mut value {
-                returns.make_absolute(&mut parsed, run_dir);
+                returns.undo_relative(&mut parsed, run_dir);
                 *json = RawValue::from_string(parsed.to_string())?;
             }
             if !self.is_there(returns, &parsed, run_dir, candidate)? {

@@ -9,7 +9,7 @@ mod value;
 pub use cbor::Encoder;
 pub use digest::{Digest, ParseDigestError};
 pub use task::{ElementHasher, Given, result_parameters, task};
-pub use value::{PathContent, Producer, ValueHasher, execution, list, plain, relative};
+pub use value::{PathContent, Producer, ValueHasher, absolute, execution, list, plain, relative};
 
 /// Returns the digest of what was encoded.
 pub fn digest_of(encoded: &Encoder) -> Digest {

@@ -128,6 +128,15 @@ pub fn relative<'p>(run_dir: &str, path: &'p str) -> &'p str {
     }
 }
 
+/// Returns the path in a run directory that a relative one was made of: [`relative`] gives that again.
+pub fn absolute(run_dir: &str, path: &str) -> String {
+    match path {
+        "." => run_dir.to_owned(),
+        _ if path.starts_with('/') => path.to_owned(),
+        _ => format!("{}/{path}", run_dir.trim_end_matches('/')),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -156,9 +165,13 @@ mod tests {
             ("/runs/a/", "."),
             ("/runs/ab", "/runs/ab"),
             ("/data/x", "/data/x"),
+            ("/runs/a/./b/../c/", "./b/../c/"),
+            ("/runs/a/.", "."),
         ] {
-            assert_eq!(relative("/runs/a", path), expected);
-            assert_eq!(relative("/runs/a/", path), expected);
+            for run_dir in ["/runs/a", "/runs/a/"] {
+                assert_eq!(relative(run_dir, path), expected);
+                assert_eq!(relative(run_dir, &absolute(run_dir, expected)), expected);
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{Flag, Graph, Mismatch, TaskIndex, Type};
 use crate::error::Hint;
 use crate::id::ParameterName;
+use crate::identity;
 use crate::nearest::nearest;
 
 /// The values of all plain parameters of a run.
@@ -224,24 +225,41 @@ impl Type {
     /// Makes the relative paths in a value of this type absolute. Only the text is changed: `..` and
     /// links stay, and so does a slash at the end.
     pub(crate) fn make_absolute(&self, value: &mut Value, base: &str) {
-        match (self, value) {
-            (Self::Path | Self::File, Value::String(path)) if !path.starts_with('/') => {
-                let mut rest = path.as_str();
-                while let Some(tail) = rest.strip_prefix("./") {
-                    rest = tail.trim_start_matches('/');
-                }
-                *path = match rest {
-                    "" | "." => base.to_owned(),
-                    rest => format!("{}/{rest}", base.trim_end_matches('/')),
-                };
+        self.replace_paths(value, &|path| {
+            if path.starts_with('/') {
+                return path.to_owned();
             }
+            let mut rest = path;
+            while let Some(tail) = rest.strip_prefix("./") {
+                rest = tail.trim_start_matches('/');
+            }
+            match rest {
+                "" | "." => base.to_owned(),
+                rest => format!("{}/{rest}", base.trim_end_matches('/')),
+            }
+        });
+    }
+
+    /// Makes the paths in a value of this type relative to a directory, where they are in it.
+    pub(crate) fn make_relative(&self, value: &mut Value, base: &str) {
+        self.replace_paths(value, &|path| identity::relative(base, path).to_owned());
+    }
+
+    /// Undoes [`Type::make_relative`]: the paths count as they did.
+    pub(crate) fn undo_relative(&self, value: &mut Value, base: &str) {
+        self.replace_paths(value, &|path| identity::absolute(base, path));
+    }
+
+    fn replace_paths(&self, value: &mut Value, by: &dyn Fn(&str) -> String) {
+        match (self, value) {
+            (Self::Path | Self::File, Value::String(path)) => *path = by(path),
             (Self::List(entry), Value::Array(values)) => {
                 for value in values {
-                    entry.make_absolute(value, base);
+                    entry.replace_paths(value, by);
                 }
             }
             (Self::Optional(inner) | Self::Coded(inner, _), value) => {
-                inner.make_absolute(value, base);
+                inner.replace_paths(value, by);
             }
             _ => {}
         }
@@ -268,24 +286,6 @@ impl Type {
                 }
             }
             (Self::Optional(inner) | Self::Coded(inner, _), value) => inner.paths(value, each),
-            _ => {}
-        }
-    }
-
-    /// Makes the paths in a value of this type relative to a directory, where they are in it.
-    pub(crate) fn make_relative(&self, value: &mut Value, base: &str) {
-        match (self, value) {
-            (Self::Path | Self::File, Value::String(path)) => {
-                *path = crate::identity::relative(base, path).to_owned();
-            }
-            (Self::List(entry), Value::Array(values)) => {
-                for value in values {
-                    entry.make_relative(value, base);
-                }
-            }
-            (Self::Optional(inner) | Self::Coded(inner, _), value) => {
-                inner.make_relative(value, base);
-            }
             _ => {}
         }
     }

@@ -17,6 +17,10 @@ pub(crate) const CASES: &[Case] = &[
         changed_directory,
     ),
     case("verify_passes_what_is_as_it_was", untouched),
+    case(
+        "verify_passes_paths_whichever_way_they_are_written",
+        written_otherwise,
+    ),
     case("existence_is_checked_in_later_dispatches", later_dispatch),
     case("existence_is_checked_in_the_worker", in_the_worker),
     case("retry_checks_as_the_run_does", on_retry),
@@ -58,6 +62,14 @@ fn made(tasks: &str) -> (Series, Run) {
     let first = series.run(&[]);
     first.ran(&[&["list"], &MAKES[..], &READS].concat());
     (series, first)
+}
+
+/// What a task returned is taken as it was written.
+fn written_otherwise() {
+    let (series, first) = made(&MADE.replace("{run_dir}/out", "{run_dir}/./out/../out"));
+    let second = series.run(&["--verify"]);
+    second.is_cached();
+    assert_eq!(series.value(&second, "make"), series.value(&first, "make"));
 }
 
 fn bumped(tasks: &str) -> String {
