@@ -1,3 +1,4 @@
+use std::io;
 use std::path::PathBuf;
 
 use reflow_core::store::cache::{Cache, CacheError, TaskCache};
@@ -43,15 +44,26 @@ fn store(context: &Context) -> Result<PathBuf, CliError> {
     })
 }
 
-/// Opens what is remembered of a task. What of it cannot be read is told.
-fn open(cache: &Cache, task: &TaskName) -> Result<TaskCache, CliError> {
-    Ok(cache.open(task)?)
-}
-
-/// Tells what of the files of a task could not be read.
-fn tell(opened: &TaskCache) {
-    for warning in opened.warnings() {
-        warn(&warning.to_string());
+/// Looks into what is remembered of tasks, each for itself: what cannot be read is told, and the others are
+/// looked at all the same.
+fn each(
+    cache: &Cache,
+    tasks: &[TaskName],
+    mut look: impl FnMut(&TaskName, &TaskCache) -> io::Result<()>,
+) {
+    for task in tasks {
+        let looked = cache.open(task).map_err(CliError::from).and_then(|opened| {
+            let looked = look(task, &opened);
+            for warning in opened.warnings() {
+                warn(&warning.to_string());
+            }
+            Ok(looked?)
+        });
+        if let Err(error) = looked {
+            warn(&format!(
+                "what is remembered of `{task}` is left out: {error}"
+            ));
+        }
     }
 }
 

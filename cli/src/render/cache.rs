@@ -288,7 +288,17 @@ pub(crate) fn collected(garbage: &GcReport, criteria: Criteria) -> String {
         );
     }
     let mut is_more = gone.entries > 0;
-    for file in garbage.tasks.iter().flat_map(|task| &task.damaged) {
+    let files = garbage.files.removed;
+    if files.entries > 0 {
+        is_more = true;
+        let digests = match files.entries {
+            1 => "1 digest of a file".to_owned(),
+            number => format!("{} digests of files", grouped(number)),
+        };
+        let size = size(files.bytes);
+        let _ = writeln!(text, "{goes}: {digests} read long ago, about {size}");
+    }
+    for file in garbage.damaged() {
         is_more = true;
         let _ = writeln!(text, "{goes}: `{}`, which is damaged", file.path.display());
     }

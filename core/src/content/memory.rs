@@ -1,4 +1,5 @@
 use std::collections::{BTreeSet, HashMap};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -7,24 +8,26 @@ use rustix::time::{ClockId, clock_gettime};
 use super::ContentError;
 use super::tree::FoundFile;
 use crate::identity::{Digest, Encoder, digest_of};
+use crate::store::files::{self, Known, keep_newest};
 use crate::store::shelf::{Opened, Shelf};
-use crate::store::table::{Place, Row};
+use crate::store::table::Place;
+use crate::store::{ToldOnce, random};
 
-/// What tables of the memory call themselves.
-pub(crate) const KIND: &str = "files";
 /// A file that was changed so shortly before it was hashed may be changed again and show the same times:
 /// ext3, HFS+ and some servers count them in whole seconds, FAT in two.
 const SETTLED_NS: i128 = 2_000_000_000;
 
-/// The contents of files that were hashed before, in a store: by machine, device, inode, size and times, so
-/// that a file which was not changed is not read again.
+/// The contents of files that were hashed before, in a store: by machine, path, device, inode, size and times,
+/// so that a file which was not changed is not read again. The path is among them for file systems that give
+/// one inode to many files, one after another.
 ///
-/// A store that cannot be read knows nothing, and that is no error.
+/// A store that cannot be read knows nothing, and that is no error but a warning.
 pub struct Memory {
     shelf: Option<Shelf>,
     host: String,
     opened: OnceLock<Opened>,
     new: Mutex<New>,
+    told: Mutex<ToldOnce>,
     clock: Box<dyn Fn() -> i128 + Send + Sync>,
 }
 
@@ -67,13 +70,14 @@ impl Memory {
         clock: impl Fn() -> i128 + Send + Sync + 'static,
     ) -> Self {
         Self {
-            shelf: store.map(|store| Shelf::new(store, store.join("files"), KIND)),
+            shelf: store.map(files::shelf),
             host: rustix::system::uname()
                 .nodename()
                 .to_string_lossy()
                 .into_owned(),
             opened: OnceLock::new(),
             new: Mutex::default(),
+            told: Mutex::default(),
             clock: Box::new(clock),
         }
     }
@@ -83,9 +87,12 @@ impl Memory {
     }
 
     fn key(&self, file: &FoundFile) -> Digest {
-        let mut encoder = Encoder::tagged(4, "reflow/memory/1");
+        let path = std::path::absolute(&file.path);
+        let path = path.as_deref().unwrap_or(&file.path);
+        let mut encoder = Encoder::tagged(5, "reflow/memory/2");
         encoder
             .text(&self.host)
+            .byte_string(path.as_os_str().as_bytes())
             .byte_string(&file.device.to_be_bytes())
             .text(&super::Signature::File(file.signature).to_string());
         digest_of(&encoder)
@@ -110,23 +117,23 @@ impl Memory {
             let opened = self.shelf.as_ref().map(Shelf::open).transpose();
             opened
                 .unwrap_or_else(|error| {
-                    tracing::debug!(%error, "nothing is known of files");
+                    tracing::warn!(%error, "what is known of files in the store is not used; they are read again");
                     None
                 })
                 .unwrap_or_default()
         });
         let sorted: Vec<Digest> = keys.iter().map(|(key, _)| *key).collect();
         for table in &opened.tables {
-            let read = table.find(&sorted, &mut |found| {
-                if let Some(digest) = found.payload.first_chunk() {
-                    known[keys[found.asked].1] = Some(Digest::from_bytes(*digest));
+            // What cannot be read is noted by the table, and read from the files.
+            let _ = table.find(&sorted, &mut |found| {
+                if let Some(of_file) = Known::of(found.payload) {
+                    known[keys[found.asked].1] = Some(of_file.digest);
                 }
                 Ok(())
             });
-            if let Err(error) = read {
-                tracing::debug!(%error, "a part of what is known of files cannot be read");
-            }
         }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.tell(&opened.warnings());
         known
     }
 
@@ -155,33 +162,25 @@ impl Memory {
         let Some(shelf) = self.shelf.as_ref().filter(|_| !new.unpublished.is_empty()) else {
             return Ok(());
         };
-        let mut hasher = blake3::Hasher::new();
-        for key in &new.unpublished {
-            hasher.update(key.as_bytes());
-        }
-        let name = hasher.finalize().to_hex();
         let made_ms = (self.now() / 1_000_000) as u64;
-        shelf
-            .publish(&name[..32], &|table| {
+        // A name of its own: one that says what is in it would never be written again where it is damaged.
+        let published = random().and_then(|name| {
+            shelf.publish(&name, &|table| {
                 new.unpublished.iter().try_for_each(|key| {
                     let digest = new.known[key];
-                    let payload = [&digest.as_bytes()[..], &made_ms.to_le_bytes()].concat();
-                    table.push(key, Place::NONE, &payload)
+                    let known = Known { digest, made_ms };
+                    table.push(key, Place::NONE, &known.payload())
                 })
             })
-            .map_err(|source| ContentError::Memory {
-                path: shelf.directory.clone(),
-                source: Arc::new(source),
-            })?;
+        });
+        published.map_err(|source| ContentError::Memory {
+            path: shelf.directory.clone(),
+            source: Arc::new(source),
+        })?;
         new.unpublished.clear();
-        if let Err(error) = shelf.merge(&keep_one) {
+        if let Err(error) = shelf.merge(&keep_newest) {
             tracing::debug!(%error, "could not merge what is known of files; it stays as it is");
         }
         Ok(())
     }
-}
-
-/// What is known of one file is the same in each record.
-pub(crate) fn keep_one(rows: &mut Vec<Row>) {
-    rows.truncate(1);
 }

@@ -323,6 +323,33 @@ fn a_file_that_was_just_changed_is_hashed_and_not_remembered() {
 }
 
 #[test]
+fn what_is_damaged_is_hashed_and_remembered_again() {
+    let (dir, root) = directory();
+    let store = dir.path().join("store");
+    fs::write(root.join("x"), "some bytes").unwrap();
+    for _ in 0..3 {
+        let memory = Memory::with_clock(Some(&store), later);
+        read_all(&[&root], &memory).unwrap();
+        memory.publish().unwrap();
+        let files = store.join("files");
+        let tables = || {
+            fs::read_dir(&files)
+                .unwrap()
+                .map(|file| file.unwrap().path())
+        };
+        let before: Vec<_> = tables().collect();
+        // It is known: nothing is published.
+        let memory = Memory::with_clock(Some(&store), later);
+        read_all(&[&root], &memory).unwrap();
+        memory.publish().unwrap();
+        assert_eq!(tables().collect::<Vec<_>>(), before);
+        for table in before {
+            fs::write(table, "garbage").unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_memory_that_is_damaged_or_no_directory_costs_reading() {
     let (dir, root) = directory();
     let store = dir.path().join("store");

@@ -1,14 +1,17 @@
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::directory::make_directory;
 use super::draft::Draft;
+use super::file;
 use crate::id::{RunId, WorkflowName};
 
 /// The version of the catalogue files that this engine writes.
 const SCHEMA: u32 = 1;
+/// Longest file of an entry; the names and paths of one have some hundred bytes.
+const LONGEST: u64 = 1 << 20;
 
 /// The runs that were submitted with a store: one small file each, under `runs/`.
 ///
@@ -177,15 +180,21 @@ impl Catalogue {
 }
 
 fn read(path: &Path) -> Result<Option<CatalogueEntry>, CatalogueError> {
-    let text = match fs_err::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(io("read")(error)),
-    };
     let damaged = |message: String| CatalogueError::Damaged {
         path: path.to_owned(),
         message,
     };
+    let file = match file::open(path) {
+        Ok(Some((file, size))) if size <= LONGEST => file,
+        Ok(Some(_)) => return Err(damaged(format!("it is longer than {LONGEST} bytes"))),
+        Ok(None) => return Err(damaged("it is no file".to_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io("read")(error)),
+    };
+    let mut text = Vec::new();
+    file.take(LONGEST)
+        .read_to_end(&mut text)
+        .map_err(io("read"))?;
     let entry: CatalogueEntry =
         serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
     if entry.schema == SCHEMA {
@@ -240,6 +249,24 @@ mod tests {
             catalogue.add(&run),
             Err(CatalogueError::Exists { .. })
         ));
+    }
+
+    #[test]
+    fn what_is_no_entry_is_reported_and_not_waited_for() {
+        let store = tempfile::tempdir().expect("a directory");
+        let catalogue = Catalogue::new(store.path());
+        let run = entry("wordcount-a1", "2026-01-01T00:00:00Z");
+        catalogue.add(&run).expect("added");
+        let at = |name: &str| store.path().join("runs").join(name);
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, at("fifo.json"), kind, mode, 0).expect("a pipe");
+        fs_err::create_dir(at("folder.json")).expect("a directory");
+        let long = fs_err::File::create(at("long.json")).expect("a file");
+        long.set_len(1 << 40).expect("it has holes");
+        let listing = catalogue.list().expect("listed");
+        assert_eq!(listing.entries, [run]);
+        assert_eq!(listing.errors.len(), 3);
     }
 
     #[test]

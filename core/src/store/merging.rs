@@ -92,7 +92,7 @@ impl Shelf {
                     }
                 }
             }
-            let unreadable = opened.warnings.iter();
+            let unreadable = opened.damaged.iter().chain(&opened.others);
             set_aside.extend(unreadable.filter_map(|warning| file_name(&warning.path)));
         }
     }

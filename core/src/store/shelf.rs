@@ -27,9 +27,22 @@ pub(crate) struct Shelf {
 #[derive(Debug, Default)]
 pub(crate) struct Opened {
     pub(crate) tables: Vec<Arc<Table>>,
-    pub(crate) warnings: Vec<StoreWarning>,
-    /// Those of the files that are told of which nothing can be read, now or later.
-    pub(crate) damaged: Vec<PathBuf>,
+    /// Files of which nothing can be read, now or later.
+    pub(crate) damaged: Vec<StoreWarning>,
+    /// Files that are none of ours, of later versions, or cannot be read now.
+    pub(crate) others: Vec<StoreWarning>,
+}
+
+impl Opened {
+    /// Returns what is wrong with the files, as far as it was noticed so far.
+    pub(crate) fn warnings(&self) -> Vec<StoreWarning> {
+        let noted = self.tables.iter().filter_map(|table| {
+            let noted = table.noted()?;
+            Some(StoreWarning::noted(table.path().to_owned(), &noted))
+        });
+        let unopened = self.damaged.iter().chain(&self.others).cloned();
+        unopened.chain(noted).collect()
+    }
 }
 
 /// Returns whether a table may be published under that name.
@@ -82,7 +95,7 @@ impl Shelf {
                 gone.into_iter().partition(|name| before.contains(name));
             if new.is_empty() || listings == LISTINGS {
                 let again = again.iter().map(|name| self.directory.join(name));
-                opened.warnings.extend(again.map(StoreWarning::missing));
+                opened.others.extend(again.map(StoreWarning::missing));
                 return Ok(opened);
             }
             before = [again, new].concat();
@@ -99,10 +112,11 @@ impl Shelf {
                 Ok(table) => opened.tables.push(Arc::new(table)),
                 Err(TableError::Io(error)) if is_gone(&error) => gone.push(name.clone()),
                 Err(error) => {
-                    if matches!(error, TableError::Damaged(_)) {
-                        opened.damaged.push(path.clone());
-                    }
-                    opened.warnings.push(StoreWarning::unreadable(path, error));
+                    let kind = match error {
+                        TableError::Damaged(_) => &mut opened.damaged,
+                        _ => &mut opened.others,
+                    };
+                    kind.push(StoreWarning::unreadable(path, error));
                 }
             }
         }

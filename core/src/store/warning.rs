@@ -27,7 +27,7 @@ impl fmt::Display for StoreWarning {
 impl StoreWarning {
     pub(super) fn unreadable(path: PathBuf, error: TableError) -> Self {
         let message = match error {
-            TableError::Io(error) => return Self::failed(path, &error.to_string()),
+            TableError::Io(error) => return Self::unread(path, &error.to_string()),
             TableError::Damaged(what) => {
                 format!("{what}; remove it, or have `reflow cache gc --apply` do so")
             }
@@ -48,6 +48,13 @@ impl StoreWarning {
         }
     }
 
+    /// Of a directory in which something could not be done, and stays as it was.
+    pub(super) fn failed(path: PathBuf, error: &dyn std::error::Error) -> Self {
+        let cause = error.source().map(|cause| format!(": {cause}"));
+        let message = format!("{error}{}", cause.unwrap_or_default());
+        Self { path, message }
+    }
+
     /// Of a file that was opened.
     pub(super) fn noted(path: PathBuf, noted: &Noted) -> Self {
         match noted {
@@ -57,11 +64,11 @@ impl StoreWarning {
                     "{what}; the rest is used, what is damaged goes when files are merged"
                 ),
             },
-            Noted::Failure(error) => Self::failed(path, error),
+            Noted::Failure(error) => Self::unread(path, error),
         }
     }
 
-    fn failed(path: PathBuf, error: &str) -> Self {
+    fn unread(path: PathBuf, error: &str) -> Self {
         Self {
             path,
             message: format!("it cannot be read ({error}); see to its permissions, or remove it"),

@@ -14,6 +14,7 @@ pub(crate) const CASES: &[Case] = &[
     case("items_in_another_order_run_nothing", another_order),
     case("an_item_that_is_left_out_runs_nothing", left_out),
     case("duplicates_are_one_result", duplicates),
+    case("thousands_of_equal_items_are_few_results", equal),
     case("three_arrays_in_a_chain_run_what_changed", chain),
     case("side_by_side_items_count_together", zip),
     case("a_broadcast_counts_for_all_elements", broadcast),
@@ -140,6 +141,26 @@ fn duplicates() {
         series.value(&second, "work"),
         json!([5, 5, 5, 5, 5, 5, 5, 6, 4])
     );
+}
+
+fn equal() {
+    let series = Series::new();
+    series.workflow(&NUMBERS.replace("array = true", "array = true\nbatch = 100"));
+    let over_ten = |items: i64| -> Vec<i64> { (0..items).map(|item| item % 10).collect() };
+    let first = over(&series, &over_ten(1000));
+    assert_eq!(first.counts("work"), (1000, 0));
+    let many = over_ten(20_000);
+    let second = over(&series, &many);
+    second.ran(&["list"]);
+    assert_eq!(second.counts("work"), (0, 20_000));
+    assert_eq!(series.value(&second, "work"), json!(many));
+    over(&series, &many).is_cached();
+    let stats = series.program.json(&["cache", "stats"]);
+    let tasks = stats["tasks"].as_array().expect("a list");
+    let work = tasks.iter().find(|task| task["task"] == "work");
+    let kept = work.expect("it was run")["results"].as_u64();
+    // What batches have published, ten of each at most.
+    assert!(kept <= Some(100), "{stats}");
 }
 
 fn chain() {

@@ -12,6 +12,8 @@ use crate::series::{Series, files_below, system, text};
 pub(crate) const CASES: &[Case] = &[
     case("a_group_shares_a_store_whatever_the_umask", shared).unless(no_users),
     case("gc_leaves_what_its_user_may_not_look_at", private).unless(no_users),
+    case("a_store_of_ones_own_obeys_the_umask", of_ones_own).unless(no_users),
+    case("a_store_with_the_sticky_bit_stays_small", sticky).unless(no_users),
     case("a_store_that_is_read_only_gives_hits", read_only).unless(no_users),
     case("a_store_that_cannot_be_read_costs_hits_alone", unreadable).unless(no_users),
 ];
@@ -123,6 +125,38 @@ fn private() {
     let said = grace.program.run(&gc).expect(0);
     said.says(&["cannot be read, so its results stay"]);
     ada.run(&[]).is_cached();
+}
+
+fn of_ones_own() {
+    let above = directory("0755");
+    system("chown", &["61401", text(above.path())]);
+    let store = above.path().join("of/mine");
+    let ada = user(61_401, "077", &store);
+    ada.run(&[]);
+    ada.run(&[]).is_cached();
+    for path in [&above.path().join("of"), &store, &store.join("runs")] {
+        let mode = fs_err::metadata(path)
+            .expect("it is there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "nobody else enters {}", path.display());
+    }
+}
+
+fn sticky() {
+    let store = directory("3777");
+    let (ada, grace) = (
+        user(61_401, "022", store.path()),
+        user(61_402, "022", store.path()),
+    );
+    ada.run(&[]);
+    for n in 10..22 {
+        grace.run(&["--n", &n.to_string()]);
+    }
+    grace.run(&[]).is_cached();
+    ada.run(&["--n", "15"]).is_cached();
+    let tables = files_below(&store.path().join("cache/sum"));
+    assert!(tables.len() < 8, "{tables:?}");
 }
 
 fn read_only() {

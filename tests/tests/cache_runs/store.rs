@@ -20,6 +20,8 @@ pub(crate) const CASES: &[Case] = &[
     case("a_store_may_have_foreign_files", foreign),
     case("a_store_may_become_a_file", became_a_file),
     case("a_store_may_be_a_file_from_the_start", is_a_file),
+    case("links_in_a_store_that_lead_nowhere_cost_a_warning", purged),
+    case("what_is_no_file_of_a_store_costs_hits_alone", odd),
     case("a_disk_that_is_full_costs_hits_alone", full_disk).unless(no_mounts),
 ];
 
@@ -304,6 +306,63 @@ fn is_a_file() {
     assert_eq!(
         fs_err::read_to_string(&store).expect("it is there"),
         "a file"
+    );
+}
+
+fn purged() {
+    let series = gated(Program::local());
+    series.program.write("go", "");
+    let nowhere = series.path("purged");
+    let link = |path: &Path| {
+        std::os::unix::fs::symlink(&nowhere, path).expect("there is none");
+    };
+    for (number, inside) in ["", "cache", "files", "runs", "cache/work"]
+        .iter()
+        .enumerate()
+    {
+        let store = series.path(&format!("store-{number}"));
+        let purged = store.join(inside);
+        fs_err::create_dir_all(purged.parent().expect("home is above")).expect("it is ours");
+        link(Path::new(text(&purged).trim_end_matches('/')));
+        let directory = format!("purged-{number}");
+        let arguments = [
+            "--store",
+            text(&store),
+            "run",
+            "-w",
+            "reflow.toml",
+            "--run-dir",
+            &directory,
+        ];
+        let said = series.program.run(&arguments).expect(0);
+        if ["", "runs"].contains(inside) {
+            said.says(&["leads nowhere"]);
+        }
+        assert_eq!(series.new_bodies().len(), 12);
+        assert_eq!(
+            series.program.json(&["result", &directory, "bytes"])["value"],
+            json!(BYTES)
+        );
+    }
+}
+
+fn odd() {
+    let fifo = |path: &Path| system("mkfifo", &[text(path)]);
+    damaged(
+        |store| {
+            for inside in ["cache/work", "cache/list", "files", "runs"] {
+                let directory = store.join(inside);
+                if directory.is_dir() && !directory.join("fifo").exists() {
+                    fifo(&directory.join("fifo"));
+                    fifo(&directory.join("fifo.json"));
+                    fs_err::create_dir(directory.join("empty")).expect("it is writable");
+                }
+            }
+            if store.join("cache").is_dir() {
+                fs_err::write(store.join("cache/no_folder"), "").expect("it is writable");
+            }
+        },
+        nothing,
     );
 }
 

@@ -16,8 +16,9 @@ use crate::render::cache;
 /// Take out of the store what is not needed any more.
 ///
 /// Shows what would go, and why; with `--apply` it goes. `--older-than`, `--max-size` and `--unreachable` say
-/// what; files that are damaged, or were left behind half written, go in any case. What runs use that have not
-/// ended stays. Run directories are not touched.
+/// what; files that are damaged, or were left behind half written, go in any case, and so do the digests of
+/// files that were read more than 90 days ago, or as long ago as `--older-than` says. What runs use that have
+/// not ended stays. Run directories are not touched.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// What was made longer ago than this: `30d`, `12h`.
@@ -57,12 +58,14 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
             })
             .collect();
         let kept: Amount = garbage.tasks.iter().map(|task| task.kept).sum();
-        let damaged = garbage.tasks.iter().flat_map(|task| &task.damaged);
-        let damaged: Vec<_> = damaged.map(|file| &file.path).collect();
+        let damaged: Vec<_> = garbage.damaged().map(|file| &file.path).collect();
         output::print_document(&json!({
             "store": store, "applied": args.apply, "gone": gone, "kept": kept.entries,
             "kept_bytes": kept.bytes, "in_use": garbage.in_use(), "damaged": damaged,
             "left_behind": garbage.drafts,
+            "files": {
+                "digests": garbage.files.removed.entries, "bytes": garbage.files.removed.bytes,
+            },
         }))?;
     } else {
         output::print(&cache::collected(garbage, criteria))?;

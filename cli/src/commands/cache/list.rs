@@ -2,7 +2,7 @@ use reflow_core::id::TaskName;
 use reflow_core::store::cache::Cache;
 use serde_json::json;
 
-use super::{open, store, tasks, tell};
+use super::{each, store, tasks};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -26,8 +26,8 @@ pub(crate) struct Args {
 pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let remembered = Cache::new(&store(context)?);
     let mut listed: Vec<Listed> = Vec::new();
-    for task in tasks(&remembered, args.task.as_ref())? {
-        let opened = open(&remembered, &task)?;
+    let tasks = tasks(&remembered, args.task.as_ref())?;
+    each(&remembered, &tasks, |task, opened| {
         opened.each(&mut |identity, candidates| {
             listed.extend(candidates.into_iter().map(|candidate| Listed {
                 task: task.clone(),
@@ -35,9 +35,8 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<Exit, CliError> 
                 candidate,
             }));
             Ok(())
-        })?;
-        tell(&opened);
-    }
+        })
+    });
     listed.sort_by_cached_key(Listed::order);
     let total = listed.len();
     if !args.all {

@@ -1,9 +1,9 @@
 use reflow_core::engine;
 use reflow_core::identity::Digest;
-use reflow_core::store::cache::Cache;
+use reflow_core::store::cache::{Cache, Candidate};
 use serde_json::json;
 
-use super::{open, store, tasks, tell};
+use super::{each, store, tasks};
 use crate::context::Context;
 use crate::element::ElementName;
 use crate::error::CliError;
@@ -97,26 +97,24 @@ fn by_prefix(cache: &Cache, prefix: &str) -> Result<(Digest, Vec<Listed>), CliEr
 /// Returns what is remembered of identities that begin so.
 fn find(cache: &Cache, prefix: &str) -> Result<Vec<Listed>, CliError> {
     let mut found = Vec::new();
-    for task in tasks(cache, None)? {
-        let opened = open(cache, &task)?;
-        let mut add = |identity: &Digest, candidates: Vec<_>| {
-            found.extend(candidates.into_iter().map(|candidate| Listed {
+    each(cache, &tasks(cache, None)?, |task, opened| {
+        let mut add = |identity: &Digest, candidates: &[Candidate]| {
+            found.extend(candidates.iter().map(|candidate| Listed {
                 task: task.clone(),
                 identity: *identity,
-                candidate,
+                candidate: candidate.clone(),
             }));
         };
         if let Ok(identity) = prefix.parse::<Digest>() {
-            add(&identity, opened.find(&identity)?.to_vec());
-        } else {
-            opened.each(&mut |identity, candidates| {
-                if identity.to_string().starts_with(prefix) {
-                    add(identity, candidates);
-                }
-                Ok(())
-            })?;
+            add(&identity, &opened.find(&identity)?);
+            return Ok(());
         }
-        tell(&opened);
-    }
+        opened.each(&mut |identity, candidates| {
+            if identity.to_string().starts_with(prefix) {
+                add(identity, &candidates);
+            }
+            Ok(())
+        })
+    });
     Ok(found)
 }

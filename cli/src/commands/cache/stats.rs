@@ -1,7 +1,7 @@
 use reflow_core::store::cache::Cache;
 use serde_json::json;
 
-use super::{open, store, tasks, tell};
+use super::{each, store, tasks};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -12,11 +12,10 @@ pub(super) fn execute(context: &Context) -> Result<Exit, CliError> {
     let store = store(context)?;
     let remembered = Cache::new(&store);
     let mut all = Vec::new();
-    for task in tasks(&remembered, None)? {
-        let opened = open(&remembered, &task)?;
-        all.push((task, opened.sizes()));
-        tell(&opened);
-    }
+    each(&remembered, &tasks(&remembered, None)?, |task, opened| {
+        all.push((task.clone(), opened.sizes()));
+        Ok(())
+    });
     if context.output.json {
         let by_task: Vec<_> = all
             .iter()

@@ -1,9 +1,6 @@
 //! Taking out of the cache what is old, too much or of no use any more.
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fs_err as fs;
@@ -13,13 +10,13 @@ use serde::Serialize;
 use super::{Cache, CacheError, Candidate};
 use crate::id::TaskName;
 use crate::store::StoreWarning;
-use crate::store::draft::PREFIX;
-use crate::store::shelf::{Opened, unlink};
+use crate::store::files::{self, FilesGarbage};
+use crate::store::sweep::{Sweep, remove};
+use crate::store::table::BESIDES;
 
-/// A file that is still being written is taken for left behind after so long: nobody writes one for a day.
-const STALE: Duration = Duration::from_hours(24);
-/// Bytes that an entry takes besides its JSON: its place in the index, its frame, its origin's place.
-const BESIDES: u64 = 44 + 8 + 12;
+/// What is known of a file is forgotten so long after the file was read, where no age is given: what is still
+/// used is read again.
+const FILES: Duration = Duration::from_hours(90 * 24);
 
 /// What a garbage collection takes away.
 #[derive(Clone, Copy)]
@@ -70,7 +67,7 @@ pub struct Amount {
 }
 
 impl Amount {
-    fn add(&mut self, bytes: u64) {
+    pub(in crate::store) fn add(&mut self, bytes: u64) {
         self.entries += 1;
         self.bytes += bytes;
     }
@@ -109,6 +106,8 @@ pub struct TaskGarbage {
 pub struct GcReport {
     /// The tasks that something is remembered of, by name.
     pub tasks: Vec<TaskGarbage>,
+    /// What goes of the digests of files that were read.
+    pub files: FilesGarbage,
     /// Files that somebody began to write long ago and left behind.
     pub drafts: u64,
     /// Whether it was done, or only found out.
@@ -121,6 +120,12 @@ impl GcReport {
     /// Returns the size of all files of the cache before.
     pub fn bytes_before(&self) -> u64 {
         self.tasks.iter().map(|task| task.bytes_before).sum()
+    }
+
+    /// Returns the damaged files that go.
+    pub fn damaged(&self) -> impl Iterator<Item = &StoreWarning> {
+        let of_tasks = self.tasks.iter().flat_map(|task| &task.damaged);
+        of_tasks.chain(&self.files.damaged)
     }
 
     /// Returns how many entries would go, but runs use them.
@@ -164,12 +169,15 @@ impl Cache {
     /// published meanwhile stays.
     ///
     /// Damaged files go too, and so do directories with nothing in them and files that somebody began to write
-    /// and left behind for a day. Files of later versions, and those that are none of the cache, stay.
+    /// and left behind for a day. Files of later versions, and those that are none of the cache, stay. So does
+    /// what cannot be read, written or removed, with a warning.
+    ///
+    /// The digests of files go that were read longer ago than entries may be, or than 90 days where no age is
+    /// given.
     ///
     /// # Errors
     ///
-    /// [`CacheError::Io`] where the cache cannot be read. What cannot be written or removed is a warning, and
-    /// stays.
+    /// [`CacheError::Io`] where the cache cannot be listed.
     pub fn collect_garbage(
         &self,
         options: &GcOptions<'_>,
@@ -183,34 +191,41 @@ impl Cache {
             full_before: 0,
         };
         if let Some(most) = options.max_bytes {
-            rules.full_before = self.full_before(&tasks, &rules, most)?;
+            rules.full_before = self.full_before(&tasks, &rules, most);
         }
         let mut report = GcReport {
             applied: apply,
             ..GcReport::default()
         };
         for task in tasks {
-            self.collect_of(task, &rules, &mut report)?;
+            let directory = self.shelf(&task).directory;
+            if let Err(error) = self.collect_of(task, &rules, &mut report) {
+                report
+                    .warnings
+                    .push(StoreWarning::failed(directory, &error));
+            }
         }
-        self.sweep(options.now_ms, &mut report)?;
+        let before = age(options.older_than.unwrap_or(FILES));
+        report.files = files::collect(&self.store, before, apply, &mut report.warnings);
+        let mut sweep = Sweep::new(options.now_ms, apply);
+        sweep.all(&self.store);
+        report.drafts = sweep.drafts;
+        report.warnings.append(&mut sweep.warnings);
         Ok(report)
     }
 
-    /// Finds the time before which entries must go for the rest to fit into `most` bytes.
-    fn full_before(
-        &self,
-        tasks: &[TaskName],
-        rules: &Rules<'_>,
-        most: u64,
-    ) -> Result<u64, CacheError> {
+    /// Finds the time before which entries must go for the rest to fit into `most` bytes. Tasks that cannot be
+    /// read stay, and count for nothing.
+    fn full_before(&self, tasks: &[TaskName], rules: &Rules<'_>, most: u64) -> u64 {
         // By second, so that it stays small however many entries there are.
         let mut sizes: BTreeMap<u64, u64> = BTreeMap::new();
-        let mut total = 0;
+        let mut total: u64 = 0;
         for task in tasks {
-            let opened = self.open(task)?;
-            total += opened.sizes().bytes;
+            let Ok(opened) = self.open(task) else {
+                continue;
+            };
             let mut gone = 0;
-            self.each_size(&opened, task, &mut |candidate, bytes| {
+            let of_task = self.each_size(&opened, task, &mut |candidate, bytes| {
                 if (rules.options.in_use)(task, candidate) {
                     return;
                 }
@@ -219,18 +234,20 @@ impl Cache {
                 } else {
                     *sizes.entry(candidate.entry.made_ms / 1000).or_default() += bytes;
                 }
-            })?;
-            total = total.saturating_sub(gone);
+            });
+            if of_task.is_ok() {
+                total += opened.sizes().bytes.saturating_sub(gone);
+            }
         }
-        let mut before = 0;
+        let mut before: u64 = 0;
         for (second, bytes) in sizes {
             if total <= most {
                 break;
             }
             total = total.saturating_sub(bytes);
-            before = (second + 1) * 1000;
+            before = second.saturating_add(1).saturating_mul(1000);
         }
-        Ok(before)
+        before
     }
 
     /// Calls `each` with every entry of a task and the bytes that it takes.
@@ -285,14 +302,11 @@ impl Cache {
                 }
             }
         })?;
-        let opened: &Opened = &cache.opened();
-        for warning in &opened.warnings {
-            if opened.damaged.contains(&warning.path) {
-                garbage.bytes_before += fs::metadata(&warning.path).map_or(0, |file| file.len());
-                garbage.damaged.push(warning.clone());
-            } else {
-                report.warnings.push(warning.clone());
-            }
+        let opened = cache.opened();
+        report.warnings.extend(opened.others.iter().cloned());
+        for file in &opened.damaged {
+            garbage.bytes_before += fs::metadata(&file.path).map_or(0, |file| file.len());
+            garbage.damaged.push(file.clone());
         }
         garbage.bytes_after = if garbage.kept.entries == 0 {
             0
@@ -300,89 +314,21 @@ impl Cache {
             garbage.bytes_after.saturating_sub(gone)
         };
         if report.applied {
-            let removed = (|| {
-                for warning in &garbage.damaged {
-                    unlink(&warning.path)?;
-                }
-                Ok(())
-            })()
-            .map_err(|source| CacheError::io("write", shelf.directory.clone(), source))
-            .and_then(|()| {
-                if garbage.removed.is_empty() {
-                    return Ok(0);
-                }
-                self.retain(&garbage.task, &mut |_, candidate| {
+            remove(&garbage.damaged, &mut report.warnings);
+            if !garbage.removed.is_empty() {
+                let kept = self.retain(&garbage.task, &mut |_, candidate| {
                     !rules.goes(&garbage.task, candidate)
-                })
-            });
-            if let Err(error) = removed {
-                let cause = std::error::Error::source(&error)
-                    .map_or_else(String::new, |cause| format!(": {cause}"));
-                report.warnings.push(StoreWarning {
-                    path: shelf.directory.clone(),
-                    message: format!("{error}{cause}"),
                 });
+                if let Err(error) = kept {
+                    let directory = shelf.directory.clone();
+                    report
+                        .warnings
+                        .push(StoreWarning::failed(directory, &error));
+                }
             }
             garbage.bytes_after = self.open(&garbage.task)?.sizes().bytes;
         }
         report.tasks.push(garbage);
         Ok(())
     }
-
-    /// Takes away what was left behind, and directories with nothing in them.
-    fn sweep(&self, now_ms: u64, report: &mut GcReport) -> Result<(), CacheError> {
-        for directory in [self.directory(), self.store.join("files")] {
-            let failed = |source| CacheError::io("read", directory.clone(), source);
-            let mut inside = vec![directory.clone()];
-            inside.extend(
-                list(&directory)
-                    .map_err(failed)?
-                    .into_iter()
-                    .filter(|path| path.is_dir()),
-            );
-            for path in inside {
-                for file in list(&path).map_err(failed)? {
-                    if is_left_behind(&file, now_ms) {
-                        report.drafts += 1;
-                        if report.applied
-                            && let Err(error) = unlink(&file)
-                        {
-                            report.warnings.push(StoreWarning {
-                                path: file,
-                                message: format!("it cannot be removed: {error}"),
-                            });
-                        }
-                    }
-                }
-                if report.applied && path != directory {
-                    // One that has something in it stays, which is what is wanted.
-                    let _ = fs::remove_dir(&path);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Returns the paths in a directory; none where there is no such directory.
-fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    match fs::read_dir(directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        entries => entries?.map(|entry| Ok(entry?.path())).collect(),
-    }
-}
-
-/// The clock of a file server may differ from ours, though not by a day.
-fn is_left_behind(path: &Path, now_ms: u64) -> bool {
-    let is_draft = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| name.starts_with(PREFIX));
-    is_draft
-        && fs::symlink_metadata(path).is_ok_and(|file| {
-            let made_ms = u64::try_from(file.mtime())
-                .unwrap_or(0)
-                .saturating_mul(1000);
-            now_ms.saturating_sub(made_ms) > STALE.as_millis() as u64
-        })
 }

@@ -37,8 +37,11 @@ impl Cache {
         };
         let mut tasks = Vec::new();
         for entry in entries {
-            let name = entry.map_err(failed)?.file_name();
-            tasks.extend(name.to_str().and_then(|name| TaskName::new(name).ok()));
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let task = name.to_str().and_then(|name| TaskName::new(name).ok());
+            // A file that somebody has put there is no task.
+            tasks.extend(task.filter(|_| entry.path().is_dir()));
         }
         tasks.sort_unstable();
         Ok(tasks)

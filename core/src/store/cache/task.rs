@@ -113,12 +113,7 @@ impl TaskCache {
 
     /// Returns what is wrong with the files of the cache, as far as it was noticed so far: ask after searching.
     pub fn warnings(&self) -> Vec<StoreWarning> {
-        let opened = self.opened();
-        let damaged = opened.tables.iter().filter_map(|table| {
-            let noted = table.noted()?;
-            Some(StoreWarning::noted(table.path().to_owned(), &noted))
-        });
-        opened.warnings.iter().cloned().chain(damaged).collect()
+        self.opened().warnings()
     }
 }
 

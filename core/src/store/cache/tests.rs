@@ -520,6 +520,104 @@ mod gc {
     }
 
     #[test]
+    fn what_is_in_the_way_costs_a_warning_and_the_rest_is_done() {
+        let store = tempfile::tempdir().unwrap();
+        let cache = hundred(store.path());
+        let at = |name: &str| store.path().join(name);
+        fs::write(at("cache/no_folder"), "").unwrap();
+        fs::create_dir(at("cache/align/folder")).unwrap();
+        fs::write(at("cache/align/broken"), "reflowt1").unwrap();
+        for above in ["", "runs", "files", "cache", "cache/align"] {
+            fs::create_dir_all(at(above).join(".draft-folder")).unwrap();
+            fs::write(at(above).join(".draft-file"), "").unwrap();
+        }
+        // One that cannot be removed.
+        fs::create_dir(at("runs/.draft-folder/inside")).unwrap();
+        assert_eq!(cache.tasks().unwrap(), [task()]);
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec as u64 * 1000;
+        let report = cache
+            .collect_garbage(
+                &GcOptions {
+                    now_ms: now + 25 * HOUR,
+                    unreachable: &|candidate| candidate.entry.made_ms < 50 * HOUR,
+                    ..options()
+                },
+                true,
+            )
+            .unwrap();
+        let paths: Vec<_> = report.warnings.iter().map(|it| it.path.clone()).collect();
+        assert_eq!(paths, [at("cache/align/folder"), at("runs/.draft-folder")]);
+        assert_eq!(report.drafts, 10);
+        assert_eq!(report.tasks[0].damaged.len(), 1);
+        assert!(!at("cache/align/broken").exists());
+        fs::remove_dir(at("cache/align/folder")).unwrap();
+        assert_eq!(left(&cache), (50..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn digests_of_files_go_by_age_and_damaged_ones_in_any_case() {
+        use crate::store::files::{Known, shelf};
+        let store = tempfile::tempdir().unwrap();
+        let cache = Cache::new(store.path());
+        let files = shelf(store.path());
+        let day = 24 * HOUR;
+        let publish = |name: &str, number: u32, made_ms: u64| {
+            let known = Known {
+                digest: digest(number),
+                made_ms,
+            };
+            let place = crate::store::table::Place::NONE;
+            files
+                .publish(name, &|table| {
+                    table.push(&digest(number), place, &known.payload())
+                })
+                .unwrap();
+        };
+        publish("new", 1, 95 * day);
+        publish("old", 2, 5 * day);
+        fs::write(store.path().join("files/broken"), "reflowt1").unwrap();
+        let options = GcOptions {
+            now_ms: 100 * day,
+            ..options()
+        };
+        for apply in [false, true] {
+            let report = cache.collect_garbage(&options, apply).unwrap();
+            assert_eq!(report.files.removed.entries, 1);
+            assert_eq!(report.files.damaged.len(), 1);
+            assert!(report.warnings.is_empty());
+        }
+        let left: Vec<u64> = files
+            .open()
+            .unwrap()
+            .tables
+            .iter()
+            .map(|it| it.len())
+            .collect();
+        assert_eq!(left, [1]);
+        let options = GcOptions {
+            older_than: Some(Duration::from_hours(24)),
+            ..options
+        };
+        let report = cache.collect_garbage(&options, true).unwrap();
+        assert_eq!(report.files.removed.entries, 1);
+        assert!(report.files.damaged.is_empty());
+        assert!(files.names().unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_end_of_time_is_a_time() {
+        let store = tempfile::tempdir().unwrap();
+        let cache = Cache::new(store.path());
+        let entries = vec![(digest(0), entry(0, 0, u64::MAX))];
+        cache.publish(&task(), "a", &origin(0), entries).unwrap();
+        let options = GcOptions {
+            max_bytes: Some(0),
+            ..options()
+        };
+        cache.collect_garbage(&options, true).unwrap();
+    }
+
+    #[test]
     fn publishers_and_readers_beside_it_lose_nothing() {
         let store = tempfile::tempdir().unwrap();
         let cache = Cache::new(store.path());

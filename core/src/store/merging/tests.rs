@@ -80,8 +80,8 @@ fn what_cannot_be_found_though_it_is_listed_is_told_and_does_not_keep_others_fro
     symlink(fixture.store.path().join("purged"), fixture.path("link")).unwrap();
     let opened = fixture.opened();
     assert_eq!(opened.tables.len(), 8);
-    assert_eq!(opened.warnings.len(), 1);
-    assert_eq!(opened.warnings[0].path, fixture.path("link"));
+    assert_eq!(opened.others.len(), 1);
+    assert_eq!(opened.others[0].path, fixture.path("link"));
     assert!(opened.damaged.is_empty());
     fixture.merge();
     assert_eq!(fixture.opened().tables.len(), 1);
@@ -173,7 +173,7 @@ fn what_is_no_file_is_told_and_left_alone() {
     fs::create_dir(fixture.path("folder")).unwrap();
     let opened = fixture.opened();
     assert_eq!(opened.tables.len(), 8);
-    assert_eq!(opened.warnings.len(), 2);
+    assert_eq!(opened.others.len(), 2);
     assert!(opened.damaged.is_empty());
     fixture.merge();
     assert_eq!(fixture.found(0..8), [1; 8]);

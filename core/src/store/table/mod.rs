@@ -50,6 +50,8 @@ const BLOCK: usize = PER_BLOCK * ENTRY + 4;
 const REFERENCE: usize = 12;
 /// Bytes of a frame besides its payload.
 const FRAME: u32 = 8;
+/// Bytes that a record takes besides its payload, and what it shares with others.
+pub(crate) const BESIDES: u64 = ENTRY as u64 + FRAME as u64 + REFERENCE as u64;
 /// Longest payload: what a frame holds, less than the 64 MiB that a frame may have.
 const LONGEST: usize = 32 << 20;
 

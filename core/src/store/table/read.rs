@@ -3,10 +3,6 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt as _;
-use rustix::fs::OFlags;
-
 use super::window::Window;
 use super::{
     BLOCK, END, ENTRY, FRAME, Header, LONGEST, LONGEST_HEADER, PER_BLOCK, Place, REFERENCE, SCHEMA,
@@ -14,6 +10,7 @@ use super::{
 };
 use crate::identity::Digest;
 use crate::segment::read_frames;
+use crate::store::file;
 use crate::store::shelf::is_gone;
 
 /// An open table.
@@ -71,17 +68,10 @@ pub(super) type Parts<'a> = (Place, &'a [u8]);
 impl Table {
     /// Opens the table of that kind at `path`.
     pub(crate) fn open(path: &Path, kind: &str) -> Result<Self, TableError> {
-        // A pipe must not make us wait for a writer.
-        let (file, path) = fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(OFlags::NONBLOCK.bits() as i32)
-            .open(path)?
-            .into_parts();
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
+        let Some((file, length)) = file::open(path)? else {
             return Err(TableError::Foreign);
-        }
-        let length = metadata.len();
+        };
+        let (file, path) = file.into_parts();
         let mut start = [0; START.len()];
         let is_ours = length >= 8 && file.read_exact_at(&mut start, 0).is_ok() && start == *START;
         if length < (START.len() + TRAILER) as u64 {
@@ -130,7 +120,7 @@ impl Table {
                 file: match path.file_name().and_then(|name| name.to_str()) {
                     // Its first page is never there, so that reading it is an error.
                     Some(name) if name.starts_with(UNREADABLE) => {
-                        fs::File::open("/proc/self/mem")?.into_parts().0
+                        fs_err::File::open("/proc/self/mem")?.into_parts().0
                     }
                     _ => file,
                 },
