@@ -266,22 +266,15 @@ pub(super) fn told(
     Some(result)
 }
 
-/// Writes the pack of a submission that was never sent: what earlier runs had.
+/// Writes the pack of a submission that was never sent: what earlier runs had, as frames by element.
 pub(super) fn pack_remembered(
     dir: &RunDir,
     tag: &Tag,
-    results: Vec<ResultRecord>,
+    frames: &mut [(u32, Vec<u8>)],
 ) -> io::Result<()> {
-    let mut records = Vec::with_capacity(results.len());
-    for result in results {
-        records.push((
-            result.element,
-            serde_json::to_vec(&SpoolFrame::End(Box::new(result)))?,
-        ));
-    }
     // A pack of that name is of a holder of the lease that died before it could record it: the same elements,
     // with values that are as good.
-    write_pack(&dir.pack(tag, 0), &mut records)?;
+    write_pack(&dir.pack(tag, 0), frames)?;
     crate::fault::reach("ingest/close-remembered");
     fs::write(dir.closed(tag), b"")
 }

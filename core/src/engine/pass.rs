@@ -338,9 +338,10 @@ impl<'a> Pass<'a> {
                     {
                         // The values first: the record says that they are there.
                         self.lease.check()?;
-                        let results = self.remembering.results(*task, elements);
-                        let heart = self.lease.heart();
-                        heart.during(|| ingest::pack_remembered(self.dir, tag, results))?;
+                        self.lease.heart().during(|| {
+                            let mut frames = self.remembering.frames(*task, elements)?;
+                            ingest::pack_remembered(self.dir, tag, &mut frames)
+                        })?;
                     }
                     if matches!(record, Record::Finished { .. }) {
                         self.services.probe.reach("engine/finish").await;

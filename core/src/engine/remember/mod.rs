@@ -13,7 +13,7 @@ use crate::cache::{Found, Homes, Taker, UserFiles, task_digest};
 use crate::elements::ElementSet;
 use crate::id::TaskName;
 use crate::identity::{Digest, ElementHasher};
-use crate::results::{ResultFinder, ResultRecord};
+use crate::results::{ResultFinder, ResultRecord, SpoolFrame};
 use crate::rundir::{CachePlan, RunDir, ValueRef, ValueStore, Verify};
 use crate::store::ToldOnce;
 use crate::store::cache::{Cache, TaskCache};
@@ -90,13 +90,25 @@ impl<'a> Remembering<'a> {
         declared.cache.enabled && !self.dir.record().cache.force.contains(&declared.name)
     }
 
-    /// Returns what was found for elements, to be recorded.
-    pub(super) fn results(&self, task: TaskIndex, elements: &ElementSet) -> Vec<ResultRecord> {
+    /// Returns what was found for elements, as the frames of a pack.
+    ///
+    /// # Errors
+    /// Where a result cannot be written as JSON.
+    pub(super) fn frames(
+        &self,
+        task: TaskIndex,
+        elements: &ElementSet,
+    ) -> io::Result<Vec<(u32, Vec<u8>)>> {
         let known = self.known();
         let found = elements
             .iter()
             .filter_map(|element| known.hits.get(&(task, element)));
-        found.map(|(result, _)| result.clone()).collect()
+        // One after the other: all of them at once, twice, are more than all else that planning needs.
+        let frames = found.map(|(result, _)| {
+            let frame = SpoolFrame::End(Box::new(result.clone()));
+            Ok((result.element, serde_json::to_vec(&frame)?))
+        });
+        frames.collect()
     }
 
     /// Returns what a worker needs to know to compute identities and to look elements up that had none when
@@ -130,12 +142,13 @@ impl<'a> Remembering<'a> {
         })
     }
 
+    /// Looks waiting elements up, and returns those that were found, with the number of items of each value.
     fn look(
         &self,
         state: &State,
         task: TaskIndex,
         waiting: &ElementSet,
-    ) -> io::Result<Vec<(u32, ResultRecord)>> {
+    ) -> io::Result<Vec<(u32, Option<u32>)>> {
         let Some(store) = self.store.as_ref().filter(|_| self.is_used(task)) else {
             return Ok(Vec::new());
         };
@@ -193,7 +206,8 @@ impl<'a> Remembering<'a> {
         for ((element, _), taken) in identified.iter().zip(taken) {
             match taken {
                 Some(taken) => {
-                    found.push((*element, taken.0.clone()));
+                    let value = taken.0.value.as_ref();
+                    found.push((*element, value.and_then(ValueRef::items)));
                     known.hits.insert((task, *element), taken);
                 }
                 None => in_vain.push(*element),
@@ -300,8 +314,7 @@ impl Lookup for Remembering<'_> {
         };
         let is_counted = super::ingest::counts_items(self.graph, task);
         let mut remembered = Remembered::default();
-        for (element, result) in found {
-            let items = result.value.as_ref().and_then(ValueRef::items);
+        for (element, items) in found {
             if is_counted {
                 remembered.items.extend(items.map(|items| (element, items)));
             }
