@@ -14,6 +14,12 @@ pub(super) fn draft_path(directory: &Path) -> io::Result<PathBuf> {
     Ok(directory.join(format!("{PREFIX}{}", random()?)))
 }
 
+/// Returns whether a name is one of a draft of ours.
+pub(super) fn is_draft(name: &str) -> bool {
+    let random = name.strip_prefix(PREFIX);
+    random.is_some_and(|random| random.len() == 32 && random.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
 /// Returns letters and digits that nobody else has.
 pub(crate) fn random() -> io::Result<String> {
     let mut random = [0; 16];

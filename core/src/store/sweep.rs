@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fs_err as fs;
 
-use super::draft::PREFIX;
+use super::draft::is_draft;
 use super::shelf::unlink;
 use super::warning::StoreWarning;
 
@@ -81,9 +81,7 @@ impl Sweep {
     /// Returns whether a path is a directory, if it is something that was left behind. The clock of a file
     /// server may differ from ours, though not by a day.
     fn left_behind(&self, path: &Path) -> Option<bool> {
-        if !path.file_name()?.to_str()?.starts_with(PREFIX) {
-            return None;
-        }
+        path.file_name()?.to_str().filter(|name| is_draft(name))?;
         let found = fs::symlink_metadata(path).ok()?;
         let made_ms = u64::try_from(found.mtime())
             .unwrap_or(0)

@@ -20,6 +20,7 @@ pub(crate) const CASES: &[Case] = &[
     case("a_store_may_have_foreign_files", foreign),
     case("a_store_may_become_a_file", became_a_file),
     case("a_store_may_be_a_file_from_the_start", is_a_file),
+    case("a_store_is_made_again_however_often_it_is_damaged", rebuilt),
     case("links_in_a_store_that_lead_nowhere_cost_a_warning", purged),
     case("what_is_no_file_of_a_store_costs_hits_alone", odd),
     case("a_disk_that_is_full_costs_hits_alone", full_disk).unless(no_mounts),
@@ -307,6 +308,24 @@ fn is_a_file() {
         fs_err::read_to_string(&store).expect("it is there"),
         "a file"
     );
+}
+
+fn rebuilt() {
+    let series = gated(Program::local());
+    series.program.write("go", "");
+    let first = series.run(&[]);
+    let rebuild = || series.program.json(&["cache", "rebuild", &first.directory]);
+    for _ in 0..3 {
+        // Under the names that it had, and under those that it got again.
+        let tables = files_below(&series.store().join("cache"));
+        for table in tables {
+            fs_err::write(table, "garbage").expect("it is ours");
+        }
+        assert_eq!(rebuild()["published"], 12);
+        assert_eq!(rebuild()["published"], 0);
+        series.run(&[]).is_cached();
+    }
+    assert_eq!(rebuild()["known"], 12);
 }
 
 fn purged() {

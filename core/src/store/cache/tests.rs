@@ -477,7 +477,7 @@ mod gc {
         let directory = store.path().join("cache/align");
         let broken = directory.join("broken");
         fs::write(&broken, b"reflowt1 and then nothing of use for anybody").unwrap();
-        let draft = directory.join(".draft-0123456789abcdef");
+        let draft = directory.join(format!(".draft-{:032x}", 7));
         fs::write(&draft, "").unwrap();
         let all = |_: &Candidate| true;
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec as u64 * 1000;
@@ -527,12 +527,15 @@ mod gc {
         fs::write(at("cache/no_folder"), "").unwrap();
         fs::create_dir(at("cache/align/folder")).unwrap();
         fs::write(at("cache/align/broken"), "reflowt1").unwrap();
+        let folder = format!(".draft-{:032x}", 1);
         for above in ["", "runs", "files", "cache", "cache/align"] {
-            fs::create_dir_all(at(above).join(".draft-folder")).unwrap();
-            fs::write(at(above).join(".draft-file"), "").unwrap();
+            fs::create_dir_all(at(above).join(&folder)).unwrap();
+            fs::write(at(above).join(format!(".draft-{:032x}", 2)), "").unwrap();
+            fs::write(at(above).join(".draft-of-a-letter"), "").unwrap();
         }
         // One that cannot be removed.
-        fs::create_dir(at("runs/.draft-folder/inside")).unwrap();
+        let full = at("runs").join(&folder);
+        fs::create_dir(full.join("inside")).unwrap();
         assert_eq!(cache.tasks().unwrap(), [task()]);
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec as u64 * 1000;
         let report = cache
@@ -546,10 +549,11 @@ mod gc {
             )
             .unwrap();
         let paths: Vec<_> = report.warnings.iter().map(|it| it.path.clone()).collect();
-        assert_eq!(paths, [at("cache/align/folder"), at("runs/.draft-folder")]);
+        assert_eq!(paths, [at("cache/align/folder"), full]);
         assert_eq!(report.drafts, 10);
         assert_eq!(report.tasks[0].damaged.len(), 1);
         assert!(!at("cache/align/broken").exists());
+        assert!(at(".draft-of-a-letter").exists());
         fs::remove_dir(at("cache/align/folder")).unwrap();
         assert_eq!(left(&cache), (50..100).collect::<Vec<_>>());
     }
