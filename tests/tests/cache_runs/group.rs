@@ -41,17 +41,20 @@ fn user(number: u32, umask: &str, store: &Path) -> Series {
     series
 }
 
+/// The program that was built.
+pub(crate) fn built() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own file");
+    let target = test.ancestors().nth(2);
+    target
+        .expect("it is below the target directory")
+        .join("reflow")
+}
+
 /// A program that starts reflow as that user.
 fn wrapper(home: &Path, number: u32, umask: &str) -> PathBuf {
     // The program itself may lie where only root can look.
-    let test = std::env::current_exe().expect("a test knows its own file");
-    let built = test
-        .ancestors()
-        .nth(2)
-        .expect("it is below the target directory")
-        .join("reflow");
     let copy = home.join("reflow-copy");
-    fs_err::copy(&built, &copy).expect("it was built");
+    fs_err::copy(built(), &copy).expect("it was built");
     let path = home.join("as-user");
     let script = format!(
         "#!/bin/sh\numask {umask}\nexec setpriv --reuid={number} --regid={GROUP} --clear-groups '{}' \"$@\"\n",

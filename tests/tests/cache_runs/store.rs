@@ -1,5 +1,7 @@
 //! A store that many use at once, and one that is damaged: it costs hits, and never a run.
 
+use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -7,6 +9,7 @@ use reflow_tests::{Case, Program, wait_for};
 use serde_json::json;
 
 use crate::case;
+use crate::group::built;
 use crate::series::{Series, files_below, system, text};
 
 pub(crate) const CASES: &[Case] = &[
@@ -21,6 +24,7 @@ pub(crate) const CASES: &[Case] = &[
     case("a_store_may_become_a_file", became_a_file),
     case("a_store_may_be_a_file_from_the_start", is_a_file),
     case("a_store_is_made_again_however_often_it_is_damaged", rebuilt),
+    case("a_store_of_many_tasks_takes_few_open_files", many_tasks),
     case("links_in_a_store_that_lead_nowhere_cost_a_warning", purged),
     case("what_is_no_file_of_a_store_costs_hits_alone", odd),
     case("a_disk_that_is_full_costs_hits_alone", full_disk).unless(no_mounts),
@@ -326,6 +330,39 @@ fn rebuilt() {
         series.run(&[]).is_cached();
     }
     assert_eq!(rebuild()["known"], 12);
+}
+
+fn many_tasks() {
+    let program = Program::local().with_binary(|home| {
+        let path = home.join("limited");
+        let limit = format!("[ ! -e '{}' ] || ulimit -n 64", text(&home.join("few")));
+        let script = format!("#!/bin/sh\n{limit}\nexec '{}' \"$@\"\n", text(&built()));
+        fs_err::write(&path, script).expect("home is writable");
+        let mode = std::fs::Permissions::from_mode(0o755);
+        fs_err::set_permissions(&path, mode).expect("it is ours");
+        path
+    });
+    let series = Series::of(program);
+    let mut tasks = String::new();
+    for task in 0..16 {
+        let _ = write!(
+            tasks,
+            "[tasks.t{task}]\nshell = \"echo {{n}} >> $BODIES; echo {task}\"\nreturns = \"int\"\n\
+             params.n = {{ type = \"int\", default = 0 }}\n"
+        );
+    }
+    series.workflow(&tasks);
+    for n in 0..5 {
+        series.run(&["--n", &n.to_string()]);
+    }
+    series.program.write("few", "");
+    let last = series.run(&["--n", "0"]);
+    last.is_cached();
+    assert!(
+        !last.said.stderr.contains("warning"),
+        "{}",
+        last.said.stderr
+    );
 }
 
 fn purged() {
