@@ -27,6 +27,8 @@ enum Fate {
     Taken(Option<RunId>),
     Ran,
     ToRun,
+    /// What it is given is not there yet: it may still be taken.
+    Open,
     Skipped,
     Cancelled,
 }
@@ -60,17 +62,18 @@ pub(crate) fn text(explanation: &Explanation, tense: Tense, base: &Path) -> Stri
 fn of_task(task: &TaskExplanation, tense: Tense, base: &Path) -> String {
     let mut fates: BTreeMap<Fate, Vec<&ElementExplanation>> = BTreeMap::new();
     for element in &task.elements {
-        fates.entry(fate(element)).or_default().push(element);
+        fates.entry(fate(task, element)).or_default().push(element);
     }
     let mut text = heading(task, &fates, tense);
     let ran: Vec<&ElementExplanation> = fates
         .iter()
-        .filter(|(fate, _)| matches!(fate, Fate::Ran | Fate::ToRun))
+        .filter(|(fate, _)| matches!(fate, Fate::Ran | Fate::ToRun | Fate::Open))
         .flat_map(|(_, elements)| elements.iter().copied())
         .collect();
     if ran.is_empty() && task.width.is_some() {
         return text;
     }
+    let heading = text.len();
     for reason in &task.reasons {
         line(&mut text, "", &reason::words(reason, base));
     }
@@ -102,7 +105,7 @@ fn of_task(task: &TaskExplanation, tense: Tense, base: &Path) -> String {
         };
         line(&mut text, &which, &words.join("; "));
     }
-    if let Some(run) = &task.compared_with {
+    if let (Some(run), true) = (&task.compared_with, text.len() > heading) {
         let _ = writeln!(
             text,
             "    {}",
@@ -136,10 +139,14 @@ fn shown(task: &TaskExplanation, elements: &ElementSet) -> String {
     )
 }
 
-fn fate(element: &ElementExplanation) -> Fate {
+fn fate(task: &TaskExplanation, element: &ElementExplanation) -> Fate {
+    let mut reasons = task.reasons.iter().chain(&element.reasons);
     match element.state {
         ElementState::Cached => Fate::Taken(element.taken.as_ref().map(|taken| taken.run.clone())),
-        ElementState::Waiting | ElementState::Queued => Fate::ToRun,
+        ElementState::Waiting | ElementState::Queued => {
+            let is_open = reasons.any(|it| matches!(it, Reason::UpstreamFirst { .. }));
+            if is_open { Fate::Open } else { Fate::ToRun }
+        }
         ElementState::Running
         | ElementState::Succeeded
         | ElementState::Failed
@@ -180,6 +187,7 @@ fn heading(
             (Fate::Ran, _) => "ran".to_owned(),
             (Fate::ToRun, Tense::Real) => "to run".to_owned(),
             (Fate::ToRun, Tense::Imagined) => "would run".to_owned(),
+            (Fate::Open, _) => "not decided yet".to_owned(),
             (Fate::Skipped, _) => "skipped".to_owned(),
             (Fate::Cancelled, _) => "cancelled".to_owned(),
         };

@@ -42,20 +42,17 @@ pub(crate) fn text(preview: &Preview, base: &Path) -> String {
             let _ = writeln!(text, "  {line}");
         }
     }
+    let stand = match preview.requests.len() {
+        0 => return text,
+        1 => "1 stands for the one".to_owned(),
+        last => format!("1 to {last} stand for those"),
+    };
     let _ = writeln!(
         text,
-        "ids: {} stand for those that {} will give; the names of jobs change with the id of the run",
-        ids(preview),
+        "ids: {stand} that {} will give; the names of jobs change with the id of the run",
         record.backend.name
     );
     text
-}
-
-fn ids(preview: &Preview) -> String {
-    match preview.requests.len() {
-        0 | 1 => "1".to_owned(),
-        last => format!("1 to {last}"),
-    }
 }
 
 /// Returns what would be taken from earlier runs and what would run, in words.
