@@ -26,6 +26,10 @@ pub(crate) const CASES: &[Case] = &[
         "a_run_that_was_updated_itself",
         a_run_that_was_updated_itself,
     ),
+    case(
+        "what_an_updated_run_had_taken",
+        what_an_updated_run_had_taken,
+    ),
     case("few_of_many_runs_are_read", few_of_many_runs_are_read),
 ];
 
@@ -113,6 +117,19 @@ fn an_earlier_run_that_was_updated() {
     assert_eq!(setting.reasons(&second, "each", 0), ["version", "command"]);
     let said = setting.explain(&[&second]).stdout;
     assert!(said.contains("version 1 → 2"), "{said}");
+}
+
+fn what_an_updated_run_had_taken() {
+    let setting = Setting::new(FRAGILE);
+    setting.try_run(&[], 1);
+    let second = setting.try_run(&[], 1);
+    assert_eq!(setting.counts(&second, "each"), (2, 1));
+    setting.edit("version = \"1\"", "version = \"2\"");
+    setting.edit("; test {x} != c", "");
+    retry(&setting, &second);
+    let third = setting.run(&[]);
+    assert_eq!(setting.counts(&third, "each"), (1, 2));
+    assert_eq!(setting.reasons(&third, "each", 0), ["version", "command"]);
 }
 
 fn a_run_that_was_updated_itself() {

@@ -77,10 +77,15 @@ impl<'a, 'b> Versions<'a, 'b> {
             return newest;
         };
         let read = self.read.entry(submission).or_insert_with(|| {
-            let tag = &self.facts.state.submission(submission).record.tag;
-            // What was taken from an earlier run was never sent.
-            let file = SubmissionFile::open(&self.facts.dir.submission(tag)).ok()?;
-            Some(file.header.description)
+            let state = self.facts.state;
+            let all = state.task(self.task).submissions.iter();
+            // What was taken from an earlier run was never sent. What is looked up is, where it is not found,
+            // sent with what is sent next.
+            all.filter(|later| **later >= submission).find_map(|later| {
+                let tag = &state.submission(*later).record.tag;
+                let file = SubmissionFile::open(&self.facts.dir.submission(tag)).ok()?;
+                Some(file.header.description)
+            })
         });
         read.as_ref().unwrap_or(newest)
     }
