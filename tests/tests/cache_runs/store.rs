@@ -344,19 +344,23 @@ fn many_tasks() {
     });
     let series = Series::of(program);
     let mut tasks = String::new();
-    for task in 0..16 {
+    for task in 0..12 {
         let _ = write!(
             tasks,
-            "[tasks.t{task}]\nshell = \"echo {{n}} >> $BODIES; echo {task}\"\nreturns = \"int\"\n\
-             params.n = {{ type = \"int\", default = 0 }}\n"
+            "[tasks.t{task}]\nshell = \"echo {task} >> $BODIES; echo {task}\"\nreturns = \"int\"\n"
         );
     }
     series.workflow(&tasks);
-    for n in 0..5 {
-        series.run(&["--n", &n.to_string()]);
+    series.run(&[]);
+    // As if six others had run the same.
+    for table in files_below(&series.store().join("cache")) {
+        for number in 0..6 {
+            let copy = format!("{}-{number}", text(&table));
+            fs_err::copy(&table, copy).expect("it is ours");
+        }
     }
     series.program.write("few", "");
-    let last = series.run(&["--n", "0"]);
+    let last = series.run(&[]);
     last.is_cached();
     assert!(
         !last.said.stderr.contains("warning"),
