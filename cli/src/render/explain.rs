@@ -78,7 +78,7 @@ fn of_task(task: &TaskExplanation, tense: Tense, base: &Path) -> String {
         line(&mut text, "", &reason::words(reason, base));
     }
     let groups = groups(ran);
-    let is_one = groups.len() == 1 && !task.array;
+    let is_one = groups.len() == 1 && (!task.array || only(task).is_some());
     for group in groups {
         let mut words: Vec<String> = Vec::new();
         for (position, reason) in group.reasons.iter().enumerate() {
@@ -156,6 +156,14 @@ fn fate(task: &TaskExplanation, element: &ElementExplanation) -> Fate {
     }
 }
 
+/// Returns the element of an array that was asked for alone.
+fn only(task: &TaskExplanation) -> Option<u32> {
+    match &task.elements[..] {
+        [element] if task.array && task.width != Some(1) => Some(element.index),
+        _ => None,
+    }
+}
+
 fn heading(
     task: &TaskExplanation,
     fates: &BTreeMap<Fate, Vec<&ElementExplanation>>,
@@ -165,6 +173,7 @@ fn heading(
         let why = "its number of elements is not known yet";
         return format!("{}[]: {why}\n", styled(STRONG, &task.task));
     };
+    let only = only(task);
     let mut parts = Vec::new();
     for (fate, elements) in fates {
         let what = match (fate, tense) {
@@ -191,7 +200,7 @@ fn heading(
             (Fate::Skipped, _) => "skipped".to_owned(),
             (Fate::Cancelled, _) => "cancelled".to_owned(),
         };
-        parts.push(match (task.array, parts.is_empty()) {
+        parts.push(match (task.array && only.is_none(), parts.is_empty()) {
             (false, _) => what,
             (true, true) => {
                 let number = grouped(elements.len() as u32);
@@ -203,7 +212,11 @@ fn heading(
     if parts.is_empty() {
         parts.push("it has no elements".to_owned());
     }
-    let brackets = if task.array { "[]" } else { "" };
+    let brackets = match only {
+        Some(index) => format!("[{index}]"),
+        None if task.array => "[]".to_owned(),
+        None => String::new(),
+    };
     format!(
         "{}{brackets}: {}\n",
         styled(STRONG, &task.task),

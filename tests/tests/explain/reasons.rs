@@ -72,6 +72,9 @@ fn one_line_of_a_file() {
         said.contains("count[1]: upstream split[1] has a new value"),
         "{said}"
     );
+    let alone = setting.explain(&[&second, "count[1]"]).stdout;
+    let expected = "count[1]: ran\n  - upstream split[1] has a new value";
+    assert!(alone.contains(expected), "{alone}");
     assert!(said.contains(&format!("compared with {id}")), "{said}");
     // The number of characters is the same: what is computed from it is not computed again.
     assert!(said.contains(&format!("total: taken from {id}")), "{said}");
