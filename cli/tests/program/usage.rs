@@ -40,7 +40,7 @@ fn help_shows_the_parameters_under_their_tasks() {
     Global options:
           --backend <NAME>  Run on this backend instead of the configured one
           --config <FILE>   Read this configuration file in place of the system's and the user's
-          --store <DIR>     Keep the catalogue of runs in this directory
+          --store <DIR>     Keep the list of runs and what is remembered of them in this directory
           --json            Print one JSON document instead of text, errors included
     ");
 }
