@@ -36,7 +36,8 @@ fn make_one(store: &Path, path: &Path) -> io::Result<()> {
         Ok(found) if found.is_dir() => return Ok(()),
         Ok(_) => return Err(obstructed(path, "it is no directory; move it elsewhere")),
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        Err(_) if fs::symlink_metadata(path).is_ok() => {
+        // What is a directory by now, another has made.
+        Err(_) if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) => {
             let what = "it is a link that leads nowhere; make the directory that it names";
             return Err(obstructed(path, what));
         }

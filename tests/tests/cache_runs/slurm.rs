@@ -1,6 +1,6 @@
 //! On a real Slurm: what is known costs no job.
 
-use reflow_tests::{Case, Program, jobs_of, slurm_case};
+use reflow_tests::{Case, Program, jobs_of, slurm_case, wait_for};
 use serde_json::json;
 
 use crate::arrays::{NUMBERS, over};
@@ -24,7 +24,7 @@ fn cached() {
     series.workflow(SQUARES);
     let first = series.run(&[]);
     assert_eq!(first.bodies.len(), 5);
-    assert!(jobs(&first) > 0, "Slurm's accounting answers");
+    wait_for("Slurm's accounting", || jobs(&first) > 0);
     let second = series.run(&[]);
     second.is_cached();
     assert_eq!(series.value(&second, "sum"), 14);
